@@ -39,8 +39,7 @@ class Audiogram:
         ascending = all(a < b for a, b in zip(frequencies, frequencies[1:], strict=False))
         if not (ascending and frequencies[0] > 0 and math.isfinite(frequencies[-1])):
             raise MetadataError(
-                f"The audiogram's frequencies are {list(frequencies)} Hz; "
-                "list each once, in ascending order."
+                f"The audiogram's frequencies are {list(frequencies)} Hz; list each once, in ascending order."
             )
         low, high = LEVEL_RANGE_DB_HL
         for frequency, level in zip(frequencies, levels, strict=True):

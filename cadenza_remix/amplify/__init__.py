@@ -1,0 +1,1 @@
+"""Stereo and listener to amplified stereo."""

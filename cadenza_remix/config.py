@@ -1,0 +1,318 @@
+"""Settings: what they are called, what type they have, and how they become components.
+
+This is the only module that knows Hydra. It imports nothing heavy, so that `--help` answers at once.
+"""
+
+import difflib
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cadenza_remix import __version__
+from cadenza_remix.errors import CadenzaError, ConfigError
+
+HERE = Path(__file__).resolve().parent
+# conf/ lies beside the package in a checkout and inside it when installed.
+CONF = next(folder for folder in (HERE / "conf", HERE.parent / "conf") if folder.is_dir())
+DEMO_ROOT = "exp/demo"
+DEMO_EXPERIMENT = "experiment=demo"
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+RENAMED_KEYS = {
+    "separator.model": "separator=NAME, such as separator=spectral",
+    "separator.device": "nothing yet: the separators at hand need no device",
+    "apply_compressor": "amplifier=NAME; no compressor is offered yet",
+    "compressor": "amplifier=NAME; no compressor is offered yet",
+    "soft_clip": "limiter=tanh",
+    "nalr.sample_rate": "sample_rate",
+    "evaluate.batch": "nothing: all cores are used, and a repeated command continues",
+    "evaluate.batch_size": "nothing: all cores are used, and a repeated command continues",
+    "path.scene_file": "path.scenes_file",
+    "path.head_positions_file": "path.head_loudspeaker_positions_file",
+    "path.tracklist_file": "nothing: the tracks are those of the scene list",
+    "scene.number_scenes_per_song": "nothing yet: bring a scene list",
+    "scene_listener.number_listeners_per_scene": "nothing yet: bring a scene list",
+}
+
+
+@dataclass
+class PathSettings:
+    """Where everything lies; relative paths start where the user stands."""
+
+    root: Path | None
+    metadata_dir: Path
+    hrtf_dir: Path
+    gains_file: Path
+    head_loudspeaker_positions_file: Path
+    listeners_file: Path
+    scenes_file: Path
+    scene_listeners_file: Path
+    music_dir: Path | None
+    music_file: Path | None
+    output_music_dir: Path
+    output_music_file: Path
+    exp_folder: Path
+
+    def given(self, key: str) -> Path:
+        """A path that `complete` has filled in."""
+        value = getattr(self, key)
+        assert isinstance(value, Path)
+        return value
+
+
+@dataclass
+class NalrSettings:
+    """The hearing-aid prescription."""
+
+    nfir: int
+
+
+@dataclass
+class EvaluateSettings:
+    """How scores are computed."""
+
+    small_test: bool
+    set_random_seed: bool
+
+    @property
+    def every_nth(self) -> int:
+        """Which pairs are used: every one, or every 15th as in the reference recipe's small test."""
+        return 15 if self.small_test else 1
+
+
+@dataclass
+class ExecutorSettings:
+    """Who does the jobs."""
+
+    workers: int | None
+    threads: int
+
+
+@dataclass
+class Settings:
+    """One schema for all commands; the comments are in conf/config.yaml."""
+
+    name: str | None
+    split: str
+    stems: str
+    keep_stems: bool
+    overwrite: bool
+    path: PathSettings
+    sample_rate: int
+    remix_sample_rate: int
+    HAAQI_sample_rate: int
+    nalr: NalrSettings
+    evaluate: EvaluateSettings
+    executor: ExecutorSettings
+    amplifier: Any
+    limiter: Any
+    metric: Any
+    separator: Any = None  # chosen by the user or an experiment
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command's settings, complete and checked.
+
+    Attributes:
+        settings: every value; all paths set.
+        is_demo: whether the data are the embedded demo's.
+    """
+
+    settings: Settings
+    is_demo: bool
+
+
+def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[], None]:
+    """Make a command-line entry of `work`, which tells whether everything succeeded.
+
+    The entry reads `sys.argv`, and exits with 0 if all went well, 1 if anything failed (the message or the list of
+    failures says what), 130 if interrupted.
+    """
+
+    def task(config: Any) -> None:
+        try:
+            run = complete(config, name, HydraConfig.get().runtime.choices)
+            succeeded = work(run)
+        except CadenzaError as error:
+            sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            print("Interrupted; the same command continues where this one stopped.", file=sys.stderr)
+            sys.exit(EXIT_INTERRUPTED)
+        if not succeeded:
+            sys.exit(EXIT_FAILED)
+
+    def main() -> None:
+        if "--version" in sys.argv:
+            print(f"cadenza-remix {__version__}")
+            return
+        if {"--help", "-h"} & set(sys.argv):
+            print(help_text(name, summary))
+            return
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+        refuse_renamed_keys(sys.argv[1:])
+        sys.argv += demo_by_default(sys.argv[1:])
+        ConfigStore.instance().store(name="schema", node=Settings)
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, to be told in one sentence
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
+        except (HydraException, OmegaConfBaseException) as error:
+            sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
+
+    return main
+
+
+def _explain(error: Exception) -> str:
+    """What Hydra or OmegaConf objects to, in one sentence, with the key that was probably meant."""
+    unknown = re.match(r"Could not override '([^']+)'", str(error))
+    if unknown:
+        similar = difflib.get_close_matches(unknown[1], _keys(Settings), n=1, cutoff=0.5)
+        return f"There is no key {unknown[1]}" + (f"; did you mean {similar[0]}?" if similar else ".")
+    told = str(error).split("Config search path")[0]
+    reason = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
+    return " ".join(told.split()) + reason + "."
+
+
+def _keys(schema: type, prefix: str = "") -> list[str]:
+    """The dotted names of all settings."""
+    keys = []
+    for field in fields(schema):
+        name = f"{prefix}{field.name}"
+        keys += _keys(field.type, f"{name}.") if is_dataclass(field.type) else [name]
+    return keys
+
+
+def refuse_renamed_keys(arguments: list[str]) -> None:
+    """Stop at a key of the reference recipe that has another name here, and say the new one."""
+    for argument in arguments:
+        key = argument.lstrip("+~").split("=")[0]
+        for old, new in RENAMED_KEYS.items():
+            if key == old or key.startswith(f"{old}."):
+                sys.exit(f"error: {key} is a key of the reference recipe; use {new}.")
+
+
+def demo_by_default(arguments: list[str]) -> list[str]:
+    """The experiment to add where neither data nor a system is named."""
+    chosen = ("path.root=", "experiment=", "separator=", "stems=")
+    return [] if any(argument.startswith(chosen) for argument in arguments) else [DEMO_EXPERIMENT]
+
+
+def complete(config: Any, command_name: str, choices: Any) -> Run:
+    """Fill in what depends on other settings, and give every value its type.
+
+    Raises:
+        ConfigError: if there is a key that nothing reads, or the run has no name.
+    """
+    _refuse_unread_keys(config)
+    is_demo = config.path.root is None
+    if is_demo:
+        config.path.root = DEMO_ROOT
+    config.name = config.name or _default_name(config, command_name, choices)
+    path = config.path
+    if command_name == "prepare":
+        path.music_dir = path.music_dir or f"{path.root}/audio/music"
+        path.music_file = path.music_file or f"{path.metadata_dir}/musdb18.{config.split}.json"
+    else:
+        path.music_dir = path.music_dir or path.output_music_dir
+        path.music_file = path.music_file or path.output_music_file
+    settings = OmegaConf.to_object(config)
+    assert isinstance(settings, Settings)
+    return Run(settings, is_demo)
+
+
+def _refuse_unread_keys(config: Any) -> None:
+    """`+key=value` adds a key to Hydra's configuration even where the schema has none."""
+    known = _keys(Settings)
+    components = ("amplifier", "limiter", "metric", "separator")  # checked by their constructors
+    for key in flatten(OmegaConf.to_container(config, throw_on_missing=False)):
+        if key not in known and key.split(".")[0] not in components:
+            raise ConfigError(f"There is no key {key}; remove it.")
+
+
+def _default_name(config: Any, command_name: str, choices: Any) -> str:
+    if choices.experiment:
+        return str(choices.experiment)
+    if config.stems != "separate":
+        return f"stems_{Path(config.stems).name.lower()}"
+    if choices.separator:
+        return str(choices.separator)
+    if command_name == "prepare":
+        return "prepare"
+    raise ConfigError(
+        "path.root is set, but not what to run on it; add experiment=NAME (demo, do_nothing, oracle), "
+        "separator=NAME, stems=true, stems=DIR, or name=NAME of an earlier run."
+    )
+
+
+def build(node: Any, group: str, contract: type | None = None) -> Any:
+    """Make the component that a YAML node names.
+
+    Args:
+        node: `_target_` and its arguments.
+        group: the configuration group, for messages.
+        contract: a Protocol whose attributes the component must have.
+
+    Raises:
+        ConfigError: if nothing is chosen, the class cannot be imported, or an argument or attribute is wrong.
+    """
+    if not node:
+        raise ConfigError(f"No {group} is chosen; add {group}=NAME (see --help) or an experiment=NAME.")
+    try:
+        component = hydra.utils.instantiate(node)
+    except InstantiationException as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise ConfigError(
+            f"{group}: {node.get('_target_')} cannot be made ({reason}); correct its YAML."
+        ) from error
+    missing = [name for name in _attributes(contract) if not hasattr(component, name)]
+    if missing:
+        raise ConfigError(f"{group}: {node.get('_target_')} lacks {', '.join(missing)}; add it to the class.")
+    return component
+
+
+def _attributes(contract: type | None) -> list[str]:
+    return [name for name, value in vars(contract).items() if isinstance(value, property)] if contract else []
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `{"dotted.key": value}`, ready for JSON."""
+    if is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, dict):
+        return {k: v for key in value for k, v in flatten(value[key], f"{prefix}.{key}".lstrip(".")).items()}
+    return {prefix: str(value) if isinstance(value, Path) else value}
+
+
+def help_text(name: str, summary: str) -> str:
+    """What `--help` prints: the groups with a line for each choice, then every key with its comment."""
+    groups = ""
+    for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
+        groups += f"  {folder.name}=\n"
+        groups += "".join(f"    {path.stem:12} {_purpose(path)}\n" for path in sorted(folder.glob("*.yaml")))
+    keys = (CONF / "config.yaml").read_text(encoding="utf-8").split("\n\n", 1)[1].split("\nhydra:")[0]
+    return (
+        f"cadenza-remix {name} key=value …: {summary}\n\n"
+        f"Choices, of which one a group:\n{groups}\n"
+        f"Keys and their defaults (a nested key is written path.root=…):\n{keys}\n"
+        "More: --cfg job shows the settings without running, --config-dir DIR adds choices of your own.\n"
+    )
+
+
+def _purpose(path: Path) -> str:
+    """The comment that opens a choice's file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comments = (line for line in lines if line.startswith("# ") and "@package" not in line)
+    return next(comments, "").removeprefix("# ")

@@ -1,0 +1,1 @@
+"""Metadata and music on disk."""

@@ -1,0 +1,206 @@
+"""The challenge's folder: which pairs there are, and the music that belongs to them."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from cadenza_remix import audio
+from cadenza_remix.audio import Header
+from cadenza_remix.datasets import metadata
+from cadenza_remix.datasets.metadata import HeadPosition, SceneEntry
+from cadenza_remix.demix.base import Stems
+from cadenza_remix.errors import AudioError, MetadataError
+from cadenza_remix.hrtf import Head
+from cadenza_remix.output import write_text
+from cadenza_remix.scenes import Pair, Scene
+
+MIXTURE = "mixture"
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True)
+class Music:
+    """A song's folder with one file per signal, `mixture.wav`, `vocals.wav` and so on (or `.flac`)."""
+
+    folder: Path
+    sample_rate: int
+
+    def path(self, signal: str) -> Path:
+        """The file of a signal; the WAV where there is neither."""
+        flac = self.folder / f"{signal}.flac"
+        return flac if flac.is_file() else self.folder / f"{signal}.wav"
+
+    def check(self, signals: Iterable[str]) -> Header:
+        """Look at the headers only, and return the one they share.
+
+        Raises:
+            AudioError: if a file is missing, or its rate, channels or length are not the others'.
+        """
+        headers = {
+            name: audio.check_header(self.path(name), sample_rate=self.sample_rate) for name in signals
+        }
+        lengths = {name: header.samples for name, header in headers.items()}
+        if len(set(lengths.values())) > 1:
+            raise AudioError(f"{self.folder}: the signals last {lengths} samples; all must be equally long.")
+        return next(iter(headers.values()))
+
+    def read(self, signal: str) -> npt.NDArray[np.float32]:
+        """Read one signal, (2, samples)."""
+        return audio.read(self.path(signal), sample_rate=self.sample_rate)
+
+    def mixture(self) -> npt.NDArray[np.float32]:
+        """Read the mixture, (2, samples)."""
+        return self.read(MIXTURE)
+
+    def stems(self, sources: Iterable[str]) -> Stems:
+        """Read the stems, each (2, samples)."""
+        return {source: self.read(source) for source in sources}
+
+
+@dataclass(frozen=True)
+class DrySong:
+    """A song to be brought to the microphones."""
+
+    entry: SceneEntry
+    split: str
+    dry: Music
+    head: HeadPosition
+    sources: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """How the song is called at the microphones."""
+        return self.entry.song
+
+    @property
+    def folder(self) -> str:
+        """Where it belongs, relative to the folder of all music at the microphones."""
+        return f"{self.split}/{self.name}"
+
+
+class PairFiles(Protocol):
+    """The four files that say which pairs there are."""
+
+    scenes_file: Path
+    scene_listeners_file: Path
+    gains_file: Path
+    listeners_file: Path
+
+
+def read_pairs(files: PairFiles, *, every_nth: int = 1) -> list[Pair]:
+    """Read which scenes are heard by whom, in the order of the scene-listener list.
+
+    Args:
+        files: scene → music, gain, head; scene → listeners; gain → dB per source; listener → audiograms.
+        every_nth: take only every n-th pair.
+
+    Raises:
+        MetadataError: if a file is broken or names what another one lacks.
+    """
+    scenes = metadata.read_scenes(files.scenes_file)
+    gains = metadata.read_gains(files.gains_file)
+    listeners = metadata.read_listeners(files.listeners_file)
+    pairs = []
+    for name, listener_ids in metadata.read_scene_listeners(files.scene_listeners_file).items():
+        entry = look_up(scenes, name, f"{files.scene_listeners_file} names scene", files.scenes_file)
+        gain = look_up(gains, entry.gain, f"{files.scenes_file}, {name} names gain", files.gains_file)
+        where = f"{files.scene_listeners_file}, {name} names listener"
+        people = [look_up(listeners, key, where, files.listeners_file) for key in listener_ids]
+        pairs += [Pair(Scene(name, entry.song, gain), listener) for listener in people]
+    return pairs[::every_nth]
+
+
+def read_dry_songs(
+    *,
+    scenes_file: Path,
+    gains_file: Path,
+    tracks_file: Path,
+    heads_file: Path,
+    music_dir: Path,
+    sample_rate: int,
+) -> list[DrySong]:
+    """Read which songs the scene list needs at which heads, each once, in the order of the list.
+
+    Raises:
+        MetadataError: if a file is broken or names what another one lacks.
+    """
+    gains = metadata.read_gains(gains_file)
+    tracks = metadata.read_tracks(tracks_file)
+    heads = metadata.read_head_positions(heads_file)
+    songs: dict[str, DrySong] = {}
+    for name, entry in metadata.read_scenes(scenes_file).items():
+        where = f"{scenes_file}, {name} names"
+        track = look_up(tracks, entry.music, f"{where} music", tracks_file)
+        songs[entry.song] = DrySong(
+            entry=entry,
+            split=track.split,
+            dry=Music(music_dir / track.folder, sample_rate),
+            head=look_up(heads, entry.head, f"{where} head", heads_file),
+            sources=tuple(look_up(gains, entry.gain, f"{where} gain", gains_file)),
+        )
+    return list(songs.values())
+
+
+def read_music(
+    music_file: Path, music_dir: Path, pairs: Iterable[Pair], sample_rate: int
+) -> dict[str, Music]:
+    """Where each song of the pairs lies, by its name.
+
+    Raises:
+        MetadataError: if the file is broken or lacks a song.
+    """
+    folders = metadata.read_at_mic_music(music_file)
+    music = {}
+    for pair in pairs:
+        where = f"Scene {pair.scene.name} needs music"
+        folder = look_up(folders, pair.scene.song, where, music_file)
+        music[pair.scene.song] = Music(music_dir / folder, sample_rate)
+    return music
+
+
+def stems_in(folder: Path, music: Mapping[str, Music]) -> dict[str, Music]:
+    """Where stems made elsewhere lie: `<folder>/<song>/<source>.wav` or `.flac`."""
+    return {song: Music(folder / song, at_mic.sample_rate) for song, at_mic in music.items()}
+
+
+def list_music(music_file: Path, songs: Iterable[DrySong]) -> None:
+    """Write the list of songs at the microphones; songs that it names already stay in it."""
+    listed = metadata.read_table(music_file) if music_file.is_file() else {}
+    for song in songs:
+        listed[song.name] = {
+            "Track Name": song.name,
+            "Split": song.split,
+            "Path": song.folder,
+            "Original Track Name": song.entry.music,
+            "Head Position": song.entry.head,
+        }
+    write_text(music_file, json.dumps(listed, indent=4, ensure_ascii=False))
+
+
+def read_head(hrtf_dir: Path, position: HeadPosition, sample_rate: int) -> Head:
+    """Read the impulse responses of a head.
+
+    Raises:
+        AudioError: if a file is missing, of another rate, or not one channel per ear.
+    """
+    left, right = (audio.read(hrtf_dir / name, sample_rate=sample_rate) for name in position.hrtf_files)
+    return Head(left, right)
+
+
+def look_up(table: Mapping[str, Entry], key: str, where: str, file: Path) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        MetadataError: saying who asked for it, and what is there.
+    """
+    if key not in table:
+        known = ", ".join(list(table)[:5]) + (", …" if len(table) > 5 else "")
+        raise MetadataError(
+            f"{where} {key!r}, which {file} does not have (it has {known}); correct either file."
+        )
+    return table[key]

@@ -1,0 +1,235 @@
+"""The challenge's JSON files, read strictly; each reader names the file, the entry and the remedy.
+
+Accepted beside the documented format, since all of it is in circulation: heads under `hlp_…` or `hp_…` ids and in
+`head_positions.json`, `head_position` for `head_loudspeaker_positions` in scenes, tracks and at-microphone
+entries without a `Path`, integer angles, and any names and number of sources in the gains.
+"""
+
+import json
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cadenza_remix.errors import MetadataError
+from cadenza_remix.listener import Audiogram, Listener
+
+MAX_GAIN_DB = 60.0
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HeadPosition:
+    """A head, its hearing-aid microphone, and where the two loudspeakers stand.
+
+    Angles are in degrees, negative to the left of the nose.
+    """
+
+    subject: str
+    mic: str
+    left_angle: float
+    right_angle: float
+
+    @property
+    def hrtf_files(self) -> tuple[str, str]:
+        """File names of the impulse responses from the left and the right loudspeaker."""
+        return self._file_name(self.left_angle), self._file_name(self.right_angle)
+
+    def _file_name(self, angle: float) -> str:
+        side = "n" if angle < 0 else "p"
+        return f"{self.mic}-{self.subject}-{side}{abs(angle):.1f}.wav"
+
+
+@dataclass(frozen=True)
+class SceneEntry:
+    """A line of the scene list: names only."""
+
+    music: str
+    gain: str
+    head: str
+
+    @property
+    def song(self) -> str:
+        """The name of this music at the microphones of this head."""
+        return f"{self.music}-{self.head}"
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where a dry track lies, relative to the music folder, and the part of the data it belongs to."""
+
+    folder: str
+    split: str
+
+
+def read_table(path: Path) -> dict[str, dict[str, Any]]:
+    """A JSON object of objects, as it stands.
+
+    Raises:
+        MetadataError: if the file is missing, broken or holds something else.
+    """
+    table: dict[str, dict[str, Any]] = _read_json(path, dict)
+    for name, entry in table.items():
+        if not isinstance(entry, dict):
+            raise MetadataError(f"{path}, {name} is {entry!r}; expected an object of named values.")
+    return table
+
+
+def read_gains(path: Path) -> dict[str, dict[str, float]]:
+    """Gains in dB per source, by gain id."""
+    table = read_table(path)
+    return {name: _gains(entry, f"{path}, {name}") for name, entry in table.items()}
+
+
+def read_listeners(path: Path) -> dict[str, Listener]:
+    """Listeners by id."""
+    return {key: _listener(key, entry, path) for key, entry in read_table(path).items()}
+
+
+def read_head_positions(path: Path) -> dict[str, HeadPosition]:
+    """Head and loudspeaker positions by id."""
+    older = path.with_name("head_positions.json")
+    table = read_table(older if older.is_file() and not path.is_file() else path)
+    return {name: _head_position(entry, f"{path}, {name}") for name, entry in table.items()}
+
+
+def read_scenes(path: Path) -> dict[str, SceneEntry]:
+    """The scene list, in its order."""
+    scenes = {}
+    for name, entry in read_table(path).items():
+        where = f"{path}, {name}"
+        heads = "head_loudspeaker_positions"
+        head_key = heads if heads in entry else "head_position"
+        words = (_text(entry, key, where) for key in ("music", "gain", head_key))
+        scenes[_file_name(name, where)] = SceneEntry(*words)
+    return scenes
+
+
+def read_scene_listeners(path: Path) -> dict[str, list[str]]:
+    """Listener ids per scene, in their order, each once."""
+    table = {}
+    for scene, listeners in _read_json(path, dict).items():
+        if not isinstance(listeners, list) or not all(isinstance(x, str) for x in listeners):
+            raise MetadataError(f"{path}, {scene} is {listeners!r}; give a list of listener ids.")
+        table[scene] = list(dict.fromkeys(listeners))
+        if len(table[scene]) < len(listeners):
+            logger.warning("%s, %s names a listener twice; each is used once.", path, scene)
+    return table
+
+
+def read_tracks(path: Path) -> dict[str, Track]:
+    """The dry tracks by name."""
+    tracks = {}
+    for index, entry in enumerate(_read_json(path, list)):
+        where = f"{path}, entry {index}"
+        if not isinstance(entry, dict):
+            raise MetadataError(f"{where} is {entry!r}; give an object with a 'Track Name'.")
+        name = _text(entry, "Track Name", where)
+        folder = _relative_folder(entry, name, where)
+        split = _text(entry, "Split", where) if "Split" in entry else folder.split("/")[0]
+        tracks[name] = Track(folder, _file_name(split, where))
+    return tracks
+
+
+def read_at_mic_music(path: Path) -> dict[str, str]:
+    """Folder of each song at the microphones, relative to the music folder, by song name."""
+    table = read_table(path)
+    return {name: _relative_folder(e, name, f"{path}, {name}") for name, e in table.items()}
+
+
+def _read_json(path: Path, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MetadataError(f"{path} is missing; put the challenge's file there.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise MetadataError(f"{path} is not readable JSON ({error}); replace it.") from error
+    if not isinstance(content, kind) or not content:
+        expected = "an object" if kind is dict else "a list"
+        raise MetadataError(f"{path} must hold {expected} with at least one entry; replace it.")
+    return content
+
+
+def _gains(entry: dict[str, Any], where: str) -> dict[str, float]:
+    gains = {source: _number(entry, source, where) for source in entry}
+    for source, gain_db in gains.items():
+        if abs(gain_db) > MAX_GAIN_DB:
+            raise MetadataError(
+                f"{where}: the gain of {source} is {gain_db:g} dB; give one within ±{MAX_GAIN_DB:g} dB."
+            )
+    return {_file_name(source, where): gain_db for source, gain_db in gains.items()}
+
+
+def _listener(key: str, entry: dict[str, Any], path: Path) -> Listener:
+    where = f"{path}, {key}"
+    name = _file_name(_text(entry, "name", where) if "name" in entry else key, where)
+    frequencies_hz = _numbers(entry, "audiogram_cfs", where)
+    ears = [_numbers(entry, f"audiogram_levels_{side}", where) for side in "lr"]
+    try:
+        left, right = (Audiogram(frequencies_hz, levels) for levels in ears)
+    except MetadataError as error:
+        raise MetadataError(f"{where}: {error}") from None
+    return Listener(name, left, right)
+
+
+def _head_position(entry: dict[str, Any], where: str) -> HeadPosition:
+    return HeadPosition(
+        subject=_file_name(_text(entry, "subject", where), where),
+        mic=_file_name(_text(entry, "mic", where), where),
+        left_angle=_number(entry, "left_angle", where),
+        right_angle=_number(entry, "right_angle", where),
+    )
+
+
+def _relative_folder(entry: dict[str, Any], name: str, where: str) -> str:
+    """The entry's `Path`, or `<Split>/<name>` where it has none."""
+    if "Path" not in entry:
+        return f"{_file_name(_text(entry, 'Split', where), where)}/{_file_name(name, where)}"
+    folder = _text(entry, "Path", where)
+    for part in folder.split("/"):
+        _file_name(part, where)
+    return folder
+
+
+def _file_name(name: str, where: str) -> str:
+    """Refuse a name that would not be one plain file name, so that nothing leaves its folder."""
+    plain = name not in ("", ".", "..") and not set(name) & set("/\\") and name.isprintable()
+    if not plain or len(name.encode()) > 200:
+        raise MetadataError(
+            f"{where}: {name[:80]!r} cannot name a file; use printable characters without slashes, "
+            "at most 200 bytes."
+        )
+    return name
+
+
+def _value(entry: dict[str, Any], key: str, where: str) -> Any:
+    if key not in entry:
+        raise MetadataError(f"{where} has no {key!r}, only {sorted(entry)}; add it.")
+    return entry[key]
+
+
+def _text(entry: dict[str, Any], key: str, where: str) -> str:
+    value = _value(entry, key, where)
+    if not isinstance(value, str):
+        raise MetadataError(f"{where}: {key!r} is {value!r}; give a text in quotes.")
+    return value
+
+
+def _is_number(value: object) -> bool:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return numeric and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _number(entry: dict[str, Any], key: str, where: str) -> float:
+    value = _value(entry, key, where)
+    if not _is_number(value):
+        raise MetadataError(f"{where}: {key!r} is {value!r}; give a number.")
+    return float(value)
+
+
+def _numbers(entry: dict[str, Any], key: str, where: str) -> tuple[float, ...]:
+    values = _value(entry, key, where)
+    if not isinstance(values, list) or not all(_is_number(value) for value in values):
+        raise MetadataError(f"{where}: {key!r} is {values!r}; give a list of numbers.")
+    return tuple(float(value) for value in values)

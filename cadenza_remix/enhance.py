@@ -1,0 +1,67 @@
+"""Separate, remix, amplify and limit: one enhanced FLAC per scene and listener."""
+
+from pathlib import Path
+
+from cadenza_remix.config import Run, build, command, flatten
+
+
+def enhance(run: Run) -> bool:
+    """Enhance every pair of the scene list; true if none failed."""
+    # Deferred, so that --help and --cfg answer at once.
+    from cadenza_remix import demo
+    from cadenza_remix.datasets.challenge import read_music, read_pairs, stems_in
+    from cadenza_remix.demix.base import Separator
+    from cadenza_remix.jobs.enhancement import Enhancement
+    from cadenza_remix.jobs.run import report_failures, run_jobs
+    from cadenza_remix.ledger import claim
+    from cadenza_remix.results import failure
+
+    settings, path = run.settings, run.settings.path
+    if run.is_demo:
+        demo.write_music_at_microphones(settings)
+    separated = settings.stems == "separate"
+    separator = build(settings.separator, "separator", Separator) if separated else None
+    amplifier, limiter = build(settings.amplifier, "amplifier"), build(settings.limiter, "limiter")
+    pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
+    music = read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate)
+    given_stems = music if settings.stems.lower() == "true" else stems_in(Path(settings.stems), music)
+    claim(
+        path.exp_folder,
+        "enhance",
+        flatten(
+            {
+                "stems": settings.stems,
+                "separator": settings.separator if separated else None,
+                "amplifier": settings.amplifier,
+                "limiter": settings.limiter,
+                "sample_rate": settings.sample_rate,
+                "remix_sample_rate": settings.remix_sample_rate,
+            }
+        ),
+        overwrite=settings.overwrite,
+    )
+    work = Enhancement(
+        exp_folder=path.exp_folder,
+        music=music,
+        given_stems=None if separated else given_stems,
+        separator=separator,
+        amplifier=amplifier,
+        limiter=limiter,
+        sample_rate=settings.sample_rate,
+        output_sample_rate=settings.remix_sample_rate,
+        keep_stems=settings.keep_stems,
+        overwrite=settings.overwrite,
+    )
+    outcomes = run_jobs(work, pairs, "enhance", workers=settings.executor.workers)
+    failures = [failure(outcome) for outcome in outcomes if outcome.cause]
+    print(
+        f"enhance: {len(outcomes) - len(failures)} of {len(outcomes)} signals in "
+        f"{path.exp_folder / 'enhanced_signals'}"
+    )
+    return report_failures(path.exp_folder, "enhance", failures)
+
+
+main = command("enhance", "Separate, remix, amplify and limit music for every scene and listener.", enhance)
+
+if __name__ == "__main__":
+    main()

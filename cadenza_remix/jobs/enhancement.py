@@ -1,0 +1,124 @@
+"""Enhance one song at the microphones for all its scenes and listeners."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cadenza_remix import output, pipeline
+from cadenza_remix.amplify.base import Amplifier
+from cadenza_remix.datasets.challenge import MIXTURE, Music
+from cadenza_remix.demix.base import Separator, Stems
+from cadenza_remix.errors import AudioError
+from cadenza_remix.jobs.pairs import DoPair, do_pairs
+from cadenza_remix.ledger import Ledger, Record, fingerprint, stamps
+from cadenza_remix.limit import Limiter
+from cadenza_remix.results import Outcome
+from cadenza_remix.scenes import Job, Pair
+
+Signal = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Enhancement:
+    """Separates a song once, remixes it once per scene, and amplifies it once per listener.
+
+    Attributes:
+        exp_folder: the run's folder.
+        music: where each song at the microphones lies.
+        given_stems: where each song's stems lie, if they are not to be separated.
+        separator: takes the mixture apart where no stems are given.
+        amplifier: makes the remix audible.
+        limiter: fits it into full scale.
+        sample_rate: Hz, of the music.
+        output_sample_rate: Hz, of the enhanced signals.
+        keep_stems: write the separated stems to `<exp_folder>/stems`.
+        overwrite: make again what is there already.
+    """
+
+    exp_folder: Path
+    music: Mapping[str, Music]
+    given_stems: Mapping[str, Music] | None
+    separator: Separator | None
+    amplifier: Amplifier
+    limiter: Limiter
+    sample_rate: int
+    output_sample_rate: int
+    keep_stems: bool
+    overwrite: bool
+
+    def __call__(self, job: Job) -> list[Outcome]:
+        """Enhance every pair of the song that is not finished yet.
+
+        Raises:
+            CadenzaError: if the song cannot be read or separated.
+        """
+        ledger = Ledger(self.exp_folder / "parts" / "enhance")
+        origins = {pair.name: self._origin(pair) for pair in job.pairs}
+        return do_pairs(job, ledger, origins, self._begin, overwrite=self.overwrite)
+
+    def check(self, job: Job) -> None:
+        """Look at the headers of what the job will read.
+
+        Raises:
+            AudioError: if something is missing or of another format.
+        """
+        header = self.music[job.song].check([MIXTURE])
+        if self.given_stems:
+            stems = self.given_stems[job.song].check(job.pairs[0].scene.gains_db)
+            if stems.samples != header.samples:
+                raise AudioError(
+                    f"{self.given_stems[job.song].folder}: the stems have {stems.samples} samples, the mixture "
+                    f"{header.samples}; make them from this mixture."
+                )
+
+    def _begin(self, pairs: Sequence[Pair]) -> DoPair:
+        song = pairs[0].scene.song
+        mixture = self.music[song].mixture()
+        stems = self._stems(pairs[0], mixture)
+
+        @lru_cache(maxsize=1)  # pairs of a scene follow each other
+        def remix(scene: str) -> Signal:
+            gains_db = next(pair.scene.gains_db for pair in pairs if pair.scene.name == scene)
+            return pipeline.remix_scene(stems, gains_db, mixture, sample_rate=self.sample_rate)
+
+        return lambda pair: self._enhance(pair, remix(pair.scene.name))
+
+    def _stems(self, pair: Pair, mixture: Signal) -> Stems:
+        song = pair.scene.song
+        if self.given_stems:
+            return self.given_stems[song].stems(pair.scene.gains_db)
+        assert self.separator is not None
+        stems = pipeline.separate(self.separator, mixture, sample_rate=self.sample_rate)
+        if self.keep_stems:
+            for source, stem in stems.items():
+                path = self.exp_folder / "stems" / song / f"{source}.wav"
+                output.write_float(path, stem, sample_rate=self.sample_rate)
+        return stems
+
+    def _enhance(self, pair: Pair, remixed: Signal) -> Record:
+        begin_s = time.perf_counter()
+        enhanced = pipeline.enhance_scene(
+            remixed,
+            pair.listener,
+            amplifier=self.amplifier,
+            limiter=self.limiter,
+            sample_rate=self.sample_rate,
+            output_sample_rate=self.output_sample_rate,
+        )
+        path = output.enhanced_path(self.exp_folder, pair)
+        output.write_pcm16(path, enhanced, sample_rate=self.output_sample_rate, file_format="FLAC")
+        seconds = round(time.perf_counter() - begin_s, 3)
+        return Record(self._origin(pair), stamps([path]), {"seconds": seconds})
+
+    def _origin(self, pair: Pair) -> str:
+        inputs = [self.music[pair.scene.song].path(MIXTURE)]
+        if self.given_stems:
+            given = self.given_stems[pair.scene.song]
+            inputs += [given.path(source) for source in pair.scene.gains_db]
+        components = (self.separator, self.amplifier, self.limiter, self.sample_rate, self.output_sample_rate)
+        return fingerprint((pair, stamps(inputs), components))

@@ -1,0 +1,67 @@
+"""Doing all jobs of a command, with progress, and telling what failed."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from tqdm import tqdm
+
+from cadenza_remix import results
+from cadenza_remix.errors import CadenzaError
+from cadenza_remix.parallel import run_all
+from cadenza_remix.results import Outcome
+from cadenza_remix.scenes import Job, Pair, group_by_song
+
+SHOWN_FAILURES = 5
+
+
+class Work(Protocol):
+    """What is done with a job."""
+
+    def check(self, job: Job) -> None:
+        """Raise a CadenzaError if the job cannot succeed; reads headers only."""
+        ...
+
+    def __call__(self, job: Job) -> list[Outcome]:
+        """Do the job; an outcome per pair."""
+        ...
+
+
+def run_jobs(work: Work, pairs: Sequence[Pair], command: str, *, workers: int | None) -> list[Outcome]:
+    """Do all pairs, song by song; a song that cannot succeed is found out before the work starts.
+
+    Returns:
+        An outcome per pair, in the order of `pairs`.
+    """
+    jobs = group_by_song(pairs)
+    hopeless = {job.song: cause for job in jobs if (cause := _cause(work, job))}
+    outcomes = [Outcome(p, cause=hopeless[p.scene.song]) for p in pairs if p.scene.song in hopeless]
+    able = [job for job in jobs if job.song not in hopeless]
+    total = sum(len(job.pairs) for job in able)
+    with tqdm(desc=command, total=total, unit="pair", disable=None) as bar:
+        for job, result in run_all(work, able, workers=workers):
+            failed = [Outcome(p, cause=result) for p in job.pairs] if isinstance(result, str) else []
+            outcomes += failed or result
+            bar.update(len(job.pairs))
+    by_pair = {outcome.pair.name: outcome for outcome in outcomes}
+    return [by_pair[pair.name] for pair in pairs]
+
+
+def report_failures(exp_folder: Path, command: str, failures: Sequence[Mapping[str, str]]) -> bool:
+    """Write a command's failures down and tell the first ones; true if there are none."""
+    results.write_failures(exp_folder, command, failures)
+    for row in failures[:SHOWN_FAILURES]:
+        where = " ".join(row[name] for name in ("scene", "listener") if name in row) or row["song"]
+        print(f"failed: {where}: {row['cause']}", file=sys.stderr)
+    if failures:
+        print(f"{len(failures)} failed; all are listed in {exp_folder / results.FAILURES}", file=sys.stderr)
+    return not failures
+
+
+def _cause(work: Work, job: Job) -> str | None:
+    try:
+        work.check(job)
+    except CadenzaError as error:
+        return str(error)
+    return None

@@ -1,0 +1,106 @@
+"""Stage 6: where an enhanced signal lives; 16-bit FLAC, written and read back."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from cadenza_remix.audio import read, read_header
+from cadenza_remix.errors import AudioError, OutputError
+from cadenza_remix.scenes import Pair
+
+FULL_SCALE = 32768  # 16-bit steps that make up an amplitude of 1
+
+
+class Enhanced(NamedTuple):
+    """An enhanced signal as read from its file."""
+
+    signal: npt.NDArray[np.float32]
+    sample_rate: int
+
+    @property
+    def clipped_percent(self) -> float:
+        """How many samples sit at full scale."""
+        top = (FULL_SCALE - 1) / FULL_SCALE
+        at_full_scale = (self.signal >= top) | (self.signal <= -1)
+        return 100 * float(at_full_scale.mean())
+
+
+def enhanced_path(exp_folder: Path, pair: Pair) -> Path:
+    """The challenge's name for the enhanced signal of a pair."""
+    name = f"{pair.scene.name}_{pair.listener.name}_remix.flac"
+    return exp_folder / "enhanced_signals" / name
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path` that takes its place when everything has been written.
+
+    Raises:
+        OutputError: if the folder or the disk does not take the file.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise OutputError(
+            f"{path} cannot be written ({error}); free the disk or choose another path.exp_folder."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that is either complete or not there."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def quantise(signal: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
+    """Round to 16 bits; what exceeds full scale is cut off."""
+    steps: npt.NDArray[np.floating] = np.rint(signal * FULL_SCALE)
+    return np.clip(steps, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def write_pcm16(path: Path, signal: npt.NDArray[np.floating], *, sample_rate: int, file_format: str) -> None:
+    """Write a `(channels, samples)` signal as 16-bit audio ("FLAC" or "WAV"), whole or not at all."""
+    with replacing(path) as partial:
+        soundfile.write(partial, quantise(signal).T, sample_rate, subtype="PCM_16", format=file_format)
+
+
+def write_float(path: Path, signal: npt.NDArray[np.floating], *, sample_rate: int) -> None:
+    """Write a `(channels, samples)` signal as a float WAV, whole or not at all."""
+    with replacing(path) as partial:
+        soundfile.write(partial, signal.T, sample_rate, subtype="FLOAT", format="WAV")
+
+
+def read_enhanced(path: Path, *, duration_s: float, tail_s: float) -> Enhanced:
+    """Read an enhanced signal at its own rate and refuse one that is not a whole stereo signal.
+
+    Args:
+        path: the FLAC file.
+        duration_s: seconds of music that it must hold.
+        tail_s: seconds that an amplifier's filter may have added.
+
+    Raises:
+        AudioError: if the file is missing, damaged, cut off, not stereo, or of another length.
+    """
+    header = read_header(path)
+    signal = read(path, sample_rate=header.sample_rate, channels=2)
+    expected = duration_s * header.sample_rate
+    longest = (duration_s + tail_s) * header.sample_rate
+    if not expected - 2 <= header.samples <= longest + 2:
+        raise AudioError(
+            f"{path} lasts {header.samples / header.sample_rate:.3f} s; expected {duration_s:.3f} s, or up to "
+            f"{duration_s + tail_s:.3f} s with the amplifier's tail: enhance it again."
+        )
+    return Enhanced(signal, header.sample_rate)

@@ -1,0 +1,162 @@
+"""The method: what happens to a song, a scene and a score. No files, no configuration."""
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from cadenza_remix.amplify.base import Amplifier
+from cadenza_remix.amplify.nalr import Nalr
+from cadenza_remix.audio import Float, check_finite, resample, rms
+from cadenza_remix.demix.base import Separator, Stems
+from cadenza_remix.errors import AudioError, ConfigError
+from cadenza_remix.hrtf import Head, to_microphones
+from cadenza_remix.limit import Limiter
+from cadenza_remix.listener import Listener
+from cadenza_remix.loudness import integrated_loudness, match_loudness
+from cadenza_remix.metrics.base import Metric
+from cadenza_remix.output import Enhanced
+from cadenza_remix.remix import remix
+
+# The ideal signal that every system is scored against; nothing a user sets can reach it.
+REFERENCE_AMPLIFIER = Nalr(nfir=220)
+REFERENCE_LEVEL_DB_SPL = 65  # of the rebalanced music before amplification
+
+
+def prepare_song(dry: npt.NDArray[Float], head: Head, *, sample_rate: int) -> npt.NDArray[Float]:
+    """Bring one dry stereo signal to the microphones, at the loudness it had.
+
+    Every stem and the mixture are levelled on their own, as the challenge's data were; so the stems at the
+    microphones do not quite sum to the mixture there.
+    """
+    loudness_lufs = integrated_loudness(dry, sample_rate=sample_rate)
+    return match_loudness(to_microphones(dry, head), loudness_lufs, sample_rate=sample_rate)
+
+
+def separate(separator: Separator, mixture: npt.NDArray[np.float32], *, sample_rate: int) -> Stems:
+    """Take a mixture apart and check that the separator kept its contract.
+
+    Raises:
+        ConfigError: if the separator works at another rate or number of channels.
+        AudioError: if it returned other stems or shapes than it promised, or numbers that are none.
+    """
+    if (separator.sample_rate, separator.channels) != (sample_rate, len(mixture)):
+        raise ConfigError(
+            f"The separator takes {separator.channels} channels at {separator.sample_rate} Hz; the mixture has "
+            f"{len(mixture)} at {sample_rate} Hz: choose another separator or resample the music."
+        )
+    stems = separator(mixture)
+    shapes = {source: stem.shape for source, stem in stems.items()}
+    if shapes != dict.fromkeys(separator.sources, mixture.shape):
+        raise AudioError(
+            f"The separator returned {shapes}; expected {list(separator.sources)}, each {mixture.shape}: "
+            "mend the separator."
+        )
+    for source, stem in stems.items():
+        check_finite(stem, f"The separated stem {source!r}")
+    return stems
+
+
+def remix_scene(
+    stems: Mapping[str, npt.NDArray[Float]],
+    gains_db: Mapping[str, float],
+    mixture: npt.NDArray[np.float32],
+    *,
+    sample_rate: int,
+) -> npt.NDArray[Float]:
+    """Rebalance stems as a scene asks, at the mixture's loudness.
+
+    Raises:
+        AudioError: if the scene asks for sources that are not among the stems.
+    """
+    if set(gains_db) != set(stems):
+        raise AudioError(
+            f"The scene has gains for {sorted(gains_db)}, the stems are {sorted(stems)}; "
+            "both must name the same sources."
+        )
+    return remix(stems, gains_db, mixture, sample_rate=sample_rate)
+
+
+def enhance_scene(
+    remixed: npt.NDArray[Float],
+    listener: Listener,
+    *,
+    amplifier: Amplifier,
+    limiter: Limiter,
+    sample_rate: int,
+    output_sample_rate: int,
+) -> npt.NDArray[Float]:
+    """Amplify a rebalanced scene for a listener and fit it into the output format.
+
+    Returns:
+        (2, samples) at `output_sample_rate`, within ±1.
+
+    Raises:
+        AudioError: if the limiter let something through.
+    """
+    amplified = amplifier(remixed, listener, sample_rate=sample_rate)
+    amplified = resample(amplified, sample_rate, output_sample_rate)
+    limited = limiter(amplified, listener, sample_rate=output_sample_rate)
+    check_finite(limited, "The enhanced signal")
+    peak = float(np.abs(limited).max())
+    if limited.shape != amplified.shape or peak > 1:
+        raise AudioError(
+            f"The limiter returned shape {limited.shape} with peak {peak:.3f}; expected {amplified.shape} "
+            "within full scale: mend the limiter."
+        )
+    return limited
+
+
+def reference_scene(
+    remixed: npt.NDArray[Float], listener: Listener, *, sample_rate: int
+) -> npt.NDArray[Float]:
+    """The ideal signal for a listener: the true stems' remix, amplified and never limited."""
+    return REFERENCE_AMPLIFIER(remixed, listener, sample_rate=sample_rate)
+
+
+def evaluate_scene(
+    enhanced: Enhanced,
+    ideal_remix: npt.NDArray[np.float64],
+    listener: Listener,
+    *,
+    metric: Metric,
+    sample_rate: int,
+    rng: np.random.RandomState,
+) -> dict[str, float]:
+    """Score an enhanced signal against the ideal one.
+
+    Args:
+        enhanced: (2, samples) at the rate it declares.
+        ideal_remix: (2, samples), the remix of the true stems, before amplification.
+        listener: whose ears score.
+        metric: compares the two at its own rate.
+        sample_rate: Hz, of `ideal_remix`.
+        rng: where the metric's noise comes from.
+
+    Returns:
+        The metric's scores by name.
+
+    Raises:
+        AudioError: if an ear of the ideal remix is silent, so that nothing can be compared with it.
+    """
+    if not all(channel.any() for channel in ideal_remix):
+        raise AudioError(
+            "The ideal remix is silent in one ear, so no quality is defined; leave the scene out."
+        )
+    reference = reference_scene(ideal_remix, listener, sample_rate=sample_rate)
+    return metric(
+        resample(enhanced.signal, enhanced.sample_rate, metric.sample_rate),
+        resample(reference, sample_rate, metric.sample_rate),
+        listener,
+        level_of_rms_1_db_spl=[
+            REFERENCE_LEVEL_DB_SPL - 20 * np.log10(rms(channel)) for channel in ideal_remix
+        ],
+        rng=rng,
+    )
+
+
+def scene_rng(scene_name: str) -> np.random.RandomState:
+    """The noise of a scene's scores, the same in every run and for every listener, as in pyclarity 0.9.0."""
+    digest = hashlib.md5(scene_name.encode(), usedforsecurity=False).hexdigest()
+    return np.random.RandomState(int(digest, 16) % 10**8)

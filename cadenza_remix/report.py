@@ -1,0 +1,31 @@
+"""Summarise a run's scores, in the console and in `summary.csv`."""
+
+from cadenza_remix.config import Run, command
+
+
+def report(run: Run) -> bool:
+    """Print and write the means; true if every pair of the scene list has a score."""
+    # Deferred, so that --help and --cfg answer at once.
+    from cadenza_remix import results
+    from cadenza_remix.datasets.challenge import read_pairs
+
+    settings, path = run.settings, run.settings.path
+    pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
+    scores = results.read_scores(path.exp_folder)
+    summary = results.summarise(scores)
+    results.write_summary(path.exp_folder, summary)
+    scored = set(zip(scores["scene"], scores["listener"], strict=True))
+    missing = [pair.name for pair in pairs if (pair.scene.name, pair.listener.name) not in scored]
+    print(summary.to_string(index=False, float_format="{:.4f}".format))
+    print(
+        f"report: {len(pairs) - len(missing)} of {len(pairs)} pairs scored; {path.exp_folder / results.SUMMARY}"
+    )
+    for name in missing[:5]:
+        print(f"missing: {name}")
+    return not missing
+
+
+main = command("report", "Summarise a run's scores.", report)
+
+if __name__ == "__main__":
+    main()

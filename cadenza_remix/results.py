@@ -1,0 +1,111 @@
+"""The tables of a run: scores, details, failures and their summary, as CSV."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cadenza_remix.errors import MetadataError
+from cadenza_remix.output import replacing
+from cadenza_remix.scenes import Pair
+
+SCORES, DETAILS, FAILURES, SUMMARY = "scores.csv", "details.csv", "failures.csv", "summary.csv"
+PAIR_COLUMNS = ("scene", "song", "listener")
+SCORE_COLUMNS = (*PAIR_COLUMNS, "left_score", "right_score", "score")
+FAILURE_COLUMNS = ("command", *PAIR_COLUMNS, "cause")
+SUMMARY_COLUMNS = ("group", "name", "pairs", "left_score", "right_score", "score", "clipped_percent")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a pair: figures, or the cause of its failure."""
+
+    pair: Pair
+    values: Mapping[str, Any] = field(default_factory=dict)
+    cause: str | None = None
+
+
+def write_scores(exp_folder: Path, outcomes: Iterable[Outcome]) -> None:
+    """Write `scores.csv` and `details.csv`, rows in the order given, failures left out."""
+    rows = [_names(outcome.pair) | dict(outcome.values) for outcome in outcomes if outcome.cause is None]
+    table = pd.DataFrame(rows, columns=None if rows else list(SCORE_COLUMNS))
+    _write(exp_folder / SCORES, table[list(SCORE_COLUMNS)])
+    scores = [column for column in SCORE_COLUMNS if column not in PAIR_COLUMNS]
+    _write(exp_folder / DETAILS, table.drop(columns=scores))
+
+
+def write_failures(exp_folder: Path, command: str, causes: Sequence[Mapping[str, str]]) -> None:
+    """Replace a command's rows in `failures.csv`; the file goes when nothing is left in it.
+
+    Args:
+        exp_folder: the run's folder.
+        command: which command failed at these.
+        causes: `scene`, `song`, `listener` (where they apply) and `cause` of each failure.
+    """
+    path = exp_folder / FAILURES
+    others = _read(path, FAILURE_COLUMNS) if path.is_file() else pd.DataFrame(columns=list(FAILURE_COLUMNS))
+    new = pd.DataFrame([{"command": command, **cause} for cause in causes], columns=list(FAILURE_COLUMNS))
+    table = pd.concat([others[others["command"] != command].astype(object), new.astype(object)])
+    if len(table):
+        _write(path, table.fillna(""))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def failure(outcome: Outcome) -> dict[str, str]:
+    """A failed pair as a row of `failures.csv`."""
+    return _names(outcome.pair) | {"cause": outcome.cause or ""}
+
+
+def read_scores(exp_folder: Path) -> pd.DataFrame:
+    """Scores with their details, a row per pair.
+
+    Raises:
+        MetadataError: if a table is missing, or damaged.
+    """
+    scores = _read(exp_folder / SCORES, SCORE_COLUMNS)
+    details = _read(exp_folder / DETAILS, (*PAIR_COLUMNS, "clipped_percent"))
+    return scores.merge(details, on=list(PAIR_COLUMNS), how="left", validate="one_to_one")
+
+
+def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean scores and clipping over all pairs, per song and per listener."""
+    means = [name for name in SUMMARY_COLUMNS if name not in ("group", "name", "pairs")]
+    parts = []
+    for group in ("all", "song", "listener"):
+        grouped = scores.groupby(scores[group] if group != "all" else pd.Series("all", index=scores.index))
+        part = grouped[means].mean()
+        part.insert(0, "pairs", grouped.size())
+        part.insert(0, "group", group)
+        parts.append(part.rename_axis("name").reset_index())
+    return pd.concat(parts, ignore_index=True)[list(SUMMARY_COLUMNS)]
+
+
+def write_summary(exp_folder: Path, summary: pd.DataFrame) -> None:
+    """Write `summary.csv`."""
+    _write(exp_folder / SUMMARY, summary)
+
+
+def _names(pair: Pair) -> dict[str, str]:
+    return {"scene": pair.scene.name, "song": pair.scene.song, "listener": pair.listener.name}
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    with replacing(path) as partial:
+        table.to_csv(partial, index=False)
+
+
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    try:
+        # Names are text even where they look like numbers or missing values ("NA", "007").
+        table = pd.read_csv(path, dtype=dict.fromkeys((*PAIR_COLUMNS, "status"), str), keep_default_na=False)
+    except FileNotFoundError:
+        raise MetadataError(f"{path} is missing; run evaluate first.") from None
+    except (OSError, ValueError) as error:
+        raise MetadataError(f"{path} is not a readable CSV file ({error}); run evaluate again.") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise MetadataError(f"{path} lacks the columns {missing}; run evaluate again.")
+    return table

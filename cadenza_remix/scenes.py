@@ -1,0 +1,50 @@
+"""What is to be done: scenes, the people who listen to them, and the jobs they make."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cadenza_remix.listener import Listener
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One rebalancing task.
+
+    Attributes:
+        name: the scene's id, such as `scene_10001`.
+        song: the name of the music at the microphones, `<music>-<head position>`.
+        gains_db: the change asked for, per source.
+    """
+
+    name: str
+    song: str
+    gains_db: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A scene and one of its listeners: one enhanced file, one score."""
+
+    scene: Scene
+    listener: Listener
+
+    @property
+    def name(self) -> str:
+        """How the pair is called in messages."""
+        return f"{self.scene.name} for {self.listener.name}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A song at the microphones with all its pairs, so that it is separated once."""
+
+    song: str
+    pairs: tuple[Pair, ...]
+
+
+def group_by_song(pairs: Iterable[Pair]) -> list[Job]:
+    """Collect pairs into jobs, songs in the order of their first pair."""
+    songs: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        songs.setdefault(pair.scene.song, []).append(pair)
+    return [Job(song, tuple(members)) for song, members in songs.items()]
