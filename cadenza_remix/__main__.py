@@ -24,7 +24,7 @@ def main() -> None:
         print(usage())
     elif arguments[:1] == ["--version"]:
         print(f"cadenza-remix {__version__}")
-    elif arguments and "=" not in arguments[0]:
+    elif arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         name = arguments[0]
         if name not in COMMANDS:
             sys.exit(f"error: there is no command {name!r}; choose one of {', '.join(COMMANDS)}.")

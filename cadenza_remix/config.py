@@ -139,8 +139,8 @@ class Run:
 def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[], None]:
     """Make a command-line entry of `work`, which tells whether everything succeeded.
 
-    The entry reads `sys.argv`, and exits with 0 if all went well, 1 if anything failed (the message or the list of
-    failures says what), 130 if interrupted.
+    The entry reads `sys.argv`, and exits with 0 if all went well, 1 if anything failed (the message or
+    the list of failures says what), 130 if interrupted.
     """
 
     def task(config: Any) -> None:
@@ -191,7 +191,8 @@ def _keys(schema: type, prefix: str = "") -> list[str]:
     keys = []
     for field in fields(schema):
         name = f"{prefix}{field.name}"
-        keys += _keys(field.type, f"{name}.") if is_dataclass(field.type) else [name]
+        nested = isinstance(field.type, type) and is_dataclass(field.type)
+        keys += _keys(field.type, f"{name}.") if nested else [name]  # type: ignore[arg-type]
     return keys
 
 

@@ -25,8 +25,8 @@ class Head:
 def to_microphones(signal: npt.NDArray[Float], head: Head) -> npt.NDArray[Float]:
     """Play a stereo signal over the loudspeakers and pick it up at both ears.
 
-    ear = left channel * h(left loudspeaker, ear) + right channel * h(right loudspeaker, ear), cut to the length
-    of the signal, as the challenge's at-microphone music was made.
+    ear = left channel * h(left loudspeaker, ear) + right channel * h(right loudspeaker, ear), cut to the
+    length of the signal, as the challenge's at-microphone music was made.
 
     Args:
         signal: (2, samples), left and right loudspeaker.

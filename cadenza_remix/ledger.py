@@ -1,7 +1,7 @@
 """What is finished: one small file per job, so that a repeated command continues where it stopped.
 
-A piece of work is finished if it was made from the same input with the same settings (its `origin`) and what it made
-is still there as it was left.
+A piece of work is finished if it was made from the same input with the same settings (its `origin`) and
+what it made is still there as it was left.
 """
 
 import hashlib
@@ -100,6 +100,7 @@ def claim(folder: Path, command: str, settings: dict[str, Any], *, overwrite: bo
         changed = sorted(key for key in before | settings if before.get(key) != settings.get(key))
         told = "; ".join(f"{key} was {before.get(key)!r}, now {settings.get(key)!r}" for key in changed)
         raise ConfigError(
-            f"{folder} was begun with other settings ({told}); choose another name=, or overwrite=true to redo it."
+            f"{folder} was begun with other settings ({told}); choose another name=, "
+            "or overwrite=true to redo it."
         )
     write_text(path, json.dumps(manifest | {command: settings}, indent=2))

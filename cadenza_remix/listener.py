@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,7 @@ class Audiogram:
                 f"The audiogram has {len(frequencies)} frequencies and {len(levels)} thresholds; "
                 "give one threshold per frequency."
             )
-        ascending = all(a < b for a, b in zip(frequencies, frequencies[1:], strict=False))
+        ascending = all(low < high for low, high in pairwise(frequencies))
         if not (ascending and frequencies[0] > 0 and math.isfinite(frequencies[-1])):
             raise MetadataError(
                 f"The audiogram's frequencies are {list(frequencies)} Hz; list each once, in ascending order."

@@ -68,7 +68,8 @@ def write_text(path: Path, text: str) -> None:
 def quantise(signal: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
     """Round to 16 bits; what exceeds full scale is cut off."""
     steps: npt.NDArray[np.floating] = np.rint(signal * FULL_SCALE)
-    return np.clip(steps, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+    quantised: npt.NDArray[np.int16] = np.clip(steps, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+    return quantised
 
 
 def write_pcm16(path: Path, signal: npt.NDArray[np.floating], *, sample_rate: int, file_format: str) -> None:
@@ -100,7 +101,7 @@ def read_enhanced(path: Path, *, duration_s: float, tail_s: float) -> Enhanced:
     longest = (duration_s + tail_s) * header.sample_rate
     if not expected - 2 <= header.samples <= longest + 2:
         raise AudioError(
-            f"{path} lasts {header.samples / header.sample_rate:.3f} s; expected {duration_s:.3f} s, or up to "
-            f"{duration_s + tail_s:.3f} s with the amplifier's tail: enhance it again."
+            f"{path} lasts {header.samples / header.sample_rate:.3f} s; expected {duration_s:.3f} s, "
+            f"or up to {duration_s + tail_s:.3f} s with the amplifier's tail: enhance it again."
         )
     return Enhanced(signal, header.sample_rate)

@@ -43,8 +43,8 @@ def separate(separator: Separator, mixture: npt.NDArray[np.float32], *, sample_r
     """
     if (separator.sample_rate, separator.channels) != (sample_rate, len(mixture)):
         raise ConfigError(
-            f"The separator takes {separator.channels} channels at {separator.sample_rate} Hz; the mixture has "
-            f"{len(mixture)} at {sample_rate} Hz: choose another separator or resample the music."
+            f"The separator takes {separator.channels} channels at {separator.sample_rate} Hz; the mixture "
+            f"has {len(mixture)} at {sample_rate} Hz: choose another separator or resample the music."
         )
     stems = separator(mixture)
     shapes = {source: stem.shape for source, stem in stems.items()}

@@ -32,8 +32,8 @@ def prepare(run: Run) -> bool:
     list_music(path.output_music_file, songs)
     made = sum(result is True for _, result in results)
     print(
-        f"prepare: {made} songs made, {len(songs) - made - len(failures)} there already, {len(failures)} failed; "
-        f"the music at the microphones is in {path.output_music_dir}"
+        f"prepare: {made} songs made, {len(songs) - made - len(failures)} there already, "
+        f"{len(failures)} failed; the music at the microphones is in {path.output_music_dir}"
     )
     return report_failures(path.exp_folder, "prepare", failures)
 

@@ -12,8 +12,8 @@ from cadenza_remix.loudness import amplitude, integrated_loudness, match_loudnes
 def downmix(stems: Mapping[str, npt.NDArray[Float]], gains_db: Mapping[str, float]) -> npt.NDArray[Float]:
     """Sum the stems, each at its gain.
 
-    The challenge asks for a change of a stem's loudness by `gains_db`; that is this plain gain, since loudness in
-    dB follows a scale factor exactly.
+    The challenge asks for a change of a stem's loudness by `gains_db`; that is this plain gain, since
+    loudness in dB follows a scale factor exactly.
 
     Args:
         stems: source name to (channels, samples).

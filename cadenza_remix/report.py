@@ -17,11 +17,11 @@ def report(run: Run) -> bool:
     scored = set(zip(scores["scene"], scores["listener"], strict=True))
     missing = [pair.name for pair in pairs if (pair.scene.name, pair.listener.name) not in scored]
     print(summary.to_string(index=False, float_format="{:.4f}".format))
-    print(
-        f"report: {len(pairs) - len(missing)} of {len(pairs)} pairs scored; {path.exp_folder / results.SUMMARY}"
-    )
     for name in missing[:5]:
         print(f"missing: {name}")
+    print(
+        f"report: {len(pairs) - len(missing)} of {len(pairs)} pairs scored; all results are in {path.exp_folder}"
+    )
     return not missing
 
 

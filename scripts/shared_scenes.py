@@ -1,6 +1,7 @@
 """Make a challenge folder over real songs and measured heads that lie elsewhere.
 
-The challenge's own scene lists name tracks and heads that few people have all of. This draws scenes over those that
+The challenge's own scene lists name tracks and heads that few people have all of. This draws scenes over
+those that
 are in DATA (a folder in the challenge's layout), so that the whole pipeline can be tried on real music:
 
     python scripts/shared_scenes.py ../shared/data/open exp/open --scenes-per-song 2
@@ -19,7 +20,9 @@ import numpy as np
 
 def main() -> None:
     """Read the arguments and write the folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path, help="folder with metadata/, audio/music/ and audio/hrtf/")
     parser.add_argument("root", type=Path, help="the challenge folder to make")
     parser.add_argument("--scenes-per-song", type=int, default=1)
@@ -66,7 +69,9 @@ def draw_scenes(
                 "gain": str(rng.choice(gains)),
                 "head_loudspeaker_positions": str(rng.choice(list(heads))),
             }
-            scene_listeners[name] = [str(x) for x in rng.choice(listeners, listeners_per_scene, replace=False)]
+            scene_listeners[name] = [
+                str(x) for x in rng.choice(listeners, listeners_per_scene, replace=False)
+            ]
     drawn = {"head_loudspeaker_positions.json": heads, "scenes.train.json": scenes}
     return source | drawn | {"scene_listeners.train.json": scene_listeners}
 
@@ -80,7 +85,10 @@ def find_heads(hrtf_dir: Path) -> dict[str, dict[str, Any]]:
     for left in sorted(hrtf_dir.glob("*-n*.wav")):
         mic, subject, left_angle = left.stem.split("-")
         for right in sorted(hrtf_dir.glob(f"{mic}-{subject}-p*.wav")):
-            angles = {"left_angle": -float(left_angle[1:]), "right_angle": float(right.stem.split("-")[2][1:])}
+            angles = {
+                "left_angle": -float(left_angle[1:]),
+                "right_angle": float(right.stem.split("-")[2][1:]),
+            }
             heads.append({"subject": subject, **angles, "mic": mic})
     return {f"hlp_{number:04d}": head for number, head in enumerate(heads, 1)}
 

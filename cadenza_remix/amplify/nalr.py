@@ -1,8 +1,9 @@
 """Linear amplification by the NAL-R prescription.
 
-The prescription: Byrne & Dillon (1986), "The National Acoustic Laboratories' (NAL) new procedure for selecting the
-gain and frequency response of a hearing aid", Ear and Hearing 7(4), with the extra gain for severe losses of Byrne,
-Parkinson & Newall (1990). Gains and filters agree with pyclarity 0.9.0 `NALR` to 1e-12.
+The prescription: Byrne & Dillon (1986), "The National Acoustic Laboratories' (NAL) new procedure for
+selecting the gain and frequency response of a hearing aid", Ear and Hearing 7(4), with the extra gain
+for severe losses of Byrne, Parkinson & Newall (1990). Gains and filters agree with pyclarity 0.9.0
+`NALR` to 1e-12.
 """
 
 from dataclasses import dataclass
@@ -43,15 +44,14 @@ class Nalr:
             (2, samples + nfir).
         """
         taps = [design_filter(ear, self.nfir, sample_rate=sample_rate) for ear in listener.ears]
-        amplified: npt.NDArray[Float] = oaconvolve(signal, np.array(taps, dtype=signal.dtype), axes=-1)
-        return amplified
+        return oaconvolve(signal, np.array(taps), axes=-1).astype(signal.dtype)
 
 
 def insertion_gain_db(audiogram: Audiogram) -> npt.NDArray[np.float64]:
     """The prescribed gain in dB at `FREQUENCIES_HZ`, never negative, 0 for an ear without loss.
 
-    gain(f) = X + 0.31 · loss(f) + k(f), with X = 0.05 · S for S ≤ 180 dB and 9 + 0.116 · (S - 180) above, S being
-    the sum of the losses at 500, 1000 and 2000 Hz.
+    gain(f) = X + 0.31 · loss(f) + k(f), with X = 0.05 · S for S ≤ 180 dB and 9 + 0.116 · (S - 180)
+    above, S being the sum of the losses at 500, 1000 and 2000 Hz.
     """
     loss_db = audiogram.at(FREQUENCIES_HZ)
     if loss_db.max() <= 0:
@@ -81,7 +81,8 @@ def frequency_sampled_fir(
 ) -> npt.NDArray[np.float64]:
     """Design an FIR filter by sampling its frequency response, under a Hamming window.
 
-    The gains are laid out on a dense grid by the index rule of MATLAB's `fir2`, which SciPy's `firwin2` does not
+    The gains are laid out on a dense grid by the index rule of MATLAB's `fir2`, which SciPy's `firwin2`
+    does not
     follow: knot i ends at grid point floor(frequency · points) - 1.
 
     Args:

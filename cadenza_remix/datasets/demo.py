@@ -26,7 +26,8 @@ GAINS = {
     "gain_0381": (3, 10, -6, 0),
 }
 SOURCES = ("vocals", "drums", "bass", "other")
-# Bisgaard, Vlaming & Dahlquist (2010), "Standard audiograms for the IEC 60118-15 measurement procedure", tables 2 and 4.
+# Bisgaard, Vlaming & Dahlquist (2010), "Standard audiograms for the IEC 60118-15 measurement procedure",
+# tables 2 and 4.
 FREQUENCIES_HZ = (250, 375, 500, 750, 1000, 1500, 2000, 3000, 4000, 6000)
 AUDIOGRAMS_DB_HL = {
     "N1": (10, 10, 10, 10, 10, 10, 15, 20, 30, 40),

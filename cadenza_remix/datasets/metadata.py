@@ -1,8 +1,8 @@
 """The challenge's JSON files, read strictly; each reader names the file, the entry and the remedy.
 
-Accepted beside the documented format, since all of it is in circulation: heads under `hlp_…` or `hp_…` ids and in
-`head_positions.json`, `head_position` for `head_loudspeaker_positions` in scenes, tracks and at-microphone
-entries without a `Path`, integer angles, and any names and number of sources in the gains.
+Accepted beside the documented format, since all of it is in circulation: heads under `hlp_…` or `hp_…`
+ids and in `head_positions.json`, `head_position` for `head_loudspeaker_positions` in scenes, tracks and
+at-microphone entries without a `Path`, integer angles, and any names and number of sources in the gains.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""One job each: files in, the pipeline, files out. Jobs travel to worker processes, so they hold plain values."""
+"""One job each: files in, the pipeline, files out. Jobs travel to worker processes as plain values."""

@@ -72,8 +72,8 @@ class Enhancement:
             stems = self.given_stems[job.song].check(job.pairs[0].scene.gains_db)
             if stems.samples != header.samples:
                 raise AudioError(
-                    f"{self.given_stems[job.song].folder}: the stems have {stems.samples} samples, the mixture "
-                    f"{header.samples}; make them from this mixture."
+                    f"{self.given_stems[job.song].folder}: the stems have {stems.samples} samples, "
+                    f"the mixture {header.samples}; make them from this mixture."
                 )
 
     def _begin(self, pairs: Sequence[Pair]) -> DoPair:

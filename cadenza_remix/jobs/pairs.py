@@ -27,7 +27,8 @@ def do_pairs(
         job: the song with its pairs.
         ledger: where finished pairs are recorded.
         origins: fingerprint of what each pair is made from, by the pair's name.
-        begin: does what the pairs share, and gives the function that does one; not called if all are finished.
+        begin: does what the pairs share, and gives the function that does one; not called if all are
+        finished.
         overwrite: do all of them.
 
     Returns:

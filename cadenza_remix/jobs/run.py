@@ -41,8 +41,10 @@ def run_jobs(work: Work, pairs: Sequence[Pair], command: str, *, workers: int | 
     total = sum(len(job.pairs) for job in able)
     with tqdm(desc=command, total=total, unit="pair", disable=None) as bar:
         for job, result in run_all(work, able, workers=workers):
-            failed = [Outcome(p, cause=result) for p in job.pairs] if isinstance(result, str) else []
-            outcomes += failed or result
+            if isinstance(result, str):
+                outcomes += [Outcome(pair, cause=result) for pair in job.pairs]
+            else:
+                outcomes += result
             bar.update(len(job.pairs))
     by_pair = {outcome.pair.name: outcome for outcome in outcomes}
     return [by_pair[pair.name] for pair in pairs]

@@ -1,0 +1,261 @@
+"""The real commands, on a tiny challenge folder and on the demo."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from tests.conftest import SAMPLE_RATE, edit_metadata, music, write_wav
+from tests.test_config import one_sentence, run
+
+SCORE_COLUMNS = ["scene", "song", "listener", "left_score", "right_score", "score"]
+
+
+def song_folder(challenge: Path, start: str) -> Path:
+    return next((challenge / "audio/at_mic_music/train").glob(f"{start}*"))
+
+
+def commands(*names: str, challenge: Path, expect: int = 0, more: tuple[str, ...] = ("separator=none",)) -> str:
+    """Run commands on the challenge from its parent folder; everything printed."""
+    printed = ""
+    for name in names:
+        result = run(name, f"path.root={challenge}", *more, cwd=challenge.parent)
+        assert result.returncode == expect, result.stdout + result.stderr
+        assert "Traceback" not in result.stderr
+        printed += result.stdout + result.stderr
+    return printed
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo, run once as the README says."""
+    folder = tmp_path_factory.mktemp("somewhere")
+    result = run(cwd=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert str(Path("exp/demo")) in result.stdout.splitlines()[-1]
+    return folder / "exp/demo"
+
+
+def test_the_demo_leaves_everything_it_promises(finished: Path) -> None:
+    scores = pd.read_csv(finished / "scores.csv")
+    assert list(scores.columns) == SCORE_COLUMNS
+    listed = json.loads((finished / "metadata/scene_listeners.train.json").read_text())
+    wanted = [(scene, listener) for scene, people in listed.items() for listener in people]
+    assert list(zip(scores["scene"], scores["listener"], strict=True)) == wanted
+    assert scores["score"].between(0.05, 1).all()
+    np.testing.assert_allclose(scores["score"], (scores["left_score"] + scores["right_score"]) / 2)
+    details = pd.read_csv(finished / "details.csv")
+    assert {"status", "clipped_percent", "seconds"} <= set(details.columns)
+    assert (details["status"] == "ok").all()
+    summary = pd.read_csv(finished / "summary.csv")
+    assert summary.loc[0, "score"] == pytest.approx(scores["score"].mean())
+    assert not (finished / "failures.csv").exists()
+    assert {"prepare", "enhance", "evaluate"} - set(json.loads((finished / "manifest.json").read_text())) == {"prepare"}
+    for scene, listener in wanted:
+        info = soundfile.info(finished / "enhanced_signals" / f"{scene}_{listener}_remix.flac")
+        assert (info.samplerate, info.channels, info.subtype) == (32000, 2, "PCM_16")
+
+
+def test_a_second_run_does_nothing_and_changes_nothing(finished: Path) -> None:
+    def state() -> dict[str, tuple[int, bytes]]:
+        files = [p for p in finished.rglob("*") if p.suffix in (".flac", ".wav")] + [finished / "scores.csv"]
+        return {str(p): (p.stat().st_mtime_ns if p.suffix != ".csv" else 0, p.read_bytes()) for p in files}
+
+    before = state()
+    result = run(cwd=finished.parent.parent)
+    assert result.returncode == 0
+    assert "0 songs made" in result.stdout
+    assert state() == before
+
+
+def test_the_ceiling_is_above_the_demo_and_the_floor_below(finished: Path) -> None:
+    means = {"demo": pd.read_csv(finished / "scores.csv")["score"].mean()}
+    for name in ("oracle", "do_nothing"):
+        for command in ("enhance", "evaluate"):
+            result = run(command, f"experiment={name}", cwd=finished.parent.parent)
+            assert result.returncode == 0, result.stderr
+        means[name] = pd.read_csv(finished.parent / name / "scores.csv")["score"].mean()
+    assert means["do_nothing"] < means["demo"] < means["oracle"]
+
+
+def test_true_stems_score_as_stems_from_a_folder(challenge: Path) -> None:
+    commands("enhance", challenge=challenge, more=("stems=true", "name=true"))
+    stems = challenge / "audio/at_mic_music/train"
+    commands("enhance", challenge=challenge, more=(f"stems={stems}", "name=folder"))
+    signals = sorted((challenge.parent / "exp/true/enhanced_signals").iterdir())
+    assert len(signals) == 6
+    for signal in signals:
+        assert signal.read_bytes() == (challenge.parent / "exp/folder/enhanced_signals" / signal.name).read_bytes()
+
+
+def test_kept_stems_give_the_same_signals(challenge: Path) -> None:
+    commands("enhance", challenge=challenge, more=("separator=spectral", "keep_stems=true", "name=first"))
+    stems = challenge.parent / "exp/first/stems"
+    commands("enhance", challenge=challenge, more=(f"stems={stems}", "name=again"))
+    for signal in (challenge.parent / "exp/first/enhanced_signals").iterdir():
+        assert signal.read_bytes() == (challenge.parent / "exp/again/enhanced_signals" / signal.name).read_bytes()
+
+
+def test_workers_and_threads_change_no_byte(challenge: Path) -> None:
+    for name, executor in {"one": ("executor=serial",), "two": ("executor.workers=2", "executor.threads=2")}.items():
+        commands("enhance", "evaluate", challenge=challenge, more=("separator=spectral", f"name={name}", *executor))
+    one, two = challenge.parent / "exp/one", challenge.parent / "exp/two"
+    assert (one / "scores.csv").read_bytes() == (two / "scores.csv").read_bytes()
+    for signal in (one / "enhanced_signals").iterdir():
+        assert signal.read_bytes() == (two / "enhanced_signals" / signal.name).read_bytes()
+
+
+def test_one_bad_song_is_listed_and_the_rest_is_done(challenge: Path) -> None:
+    (song_folder(challenge, "Plain") / "mixture.wav").unlink()
+    told = commands("enhance", "evaluate", challenge=challenge, expect=1)
+    assert "mixture.wav is missing" in told
+    assert "2 failed" in told
+    folder = challenge.parent / "exp/none"
+    failures = pd.read_csv(folder / "failures.csv")
+    assert list(failures.columns) == ["command", "scene", "song", "listener", "cause"]
+    assert list(failures["scene"]) == ["scene_10002"] * 4
+    scores = pd.read_csv(folder / "scores.csv")
+    assert list(scores["scene"]) == ["scene_10001"] * 2 + ["scene_10003"] * 2
+    assert "missing: scene_10002 for L0001" in commands("report", challenge=challenge, expect=1)
+
+    stems = music(1)
+    write_wav(song_folder(challenge, "Plain") / "mixture.wav", np.sum(list(stems.values()), axis=0))
+    commands("enhance", "evaluate", "report", challenge=challenge)
+    assert len(pd.read_csv(folder / "scores.csv")) == 6
+    assert not (folder / "failures.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("signal", "sample_rate", "told"),
+    [
+        (music(1)["vocals"][:1], SAMPLE_RATE, "has 1 channel(s); expected 2"),
+        (music(1)["vocals"], 48000, "is 48000 Hz; expected 44100 Hz"),
+        (music(1)["vocals"][:, :0], SAMPLE_RATE, "holds no samples"),
+        (music(1)["vocals"][:, :-1], SAMPLE_RATE, "equally long"),
+        (np.full((2, 3 * SAMPLE_RATE), np.nan, dtype=np.float32), SAMPLE_RATE, "NaN or infinity"),
+    ],
+)
+def test_a_bad_stem_is_named(challenge: Path, signal: np.ndarray, sample_rate: int, told: str) -> None:
+    write_wav(song_folder(challenge, "Plain") / "vocals.wav", signal, sample_rate, subtype="FLOAT")
+    assert told in commands("enhance", challenge=challenge, expect=1, more=("stems=true",))
+
+
+def test_a_silent_song_does_not_become_nan(challenge: Path) -> None:
+    for file in song_folder(challenge, "Plain").iterdir():
+        write_wav(file, np.zeros((2, 3 * SAMPLE_RATE), dtype=np.float32))
+    commands("enhance", challenge=challenge)
+    told = commands("evaluate", challenge=challenge, expect=1)
+    assert "silent in one ear, so no quality is defined" in told
+    assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 4
+
+
+def test_odd_submissions_are_flagged_or_refused(challenge: Path) -> None:
+    commands("enhance", "evaluate", challenge=challenge)
+    folder = challenge.parent / "exp/none"
+    before = pd.read_csv(folder / "scores.csv").set_index(["scene", "listener"])["score"]
+    signal = folder / "enhanced_signals"
+    read = {p.name[:-11]: soundfile.read(p)[0] for p in signal.iterdir()}
+    soundfile.write(signal / "scene_10001_L0001_remix.flac", read["scene_10001_L0001"], 32000, format="FLAC")
+    import soxr
+
+    soundfile.write(
+        signal / "scene_10001_L0002_remix.flac", soxr.resample(read["scene_10001_L0002"], 32000, 44100), 44100
+    )
+    soundfile.write(signal / "scene_10002_L0001_remix.flac", 0 * read["scene_10002_L0001"], 32000)
+    soundfile.write(signal / "scene_10002_L0002_remix.flac", read["scene_10002_L0002"][:40000], 32000)
+    soundfile.write(signal / "scene_10003_L0001_remix.flac", read["scene_10003_L0001"][:, 0], 32000)
+    damaged = signal / "scene_10003_L0002_remix.flac"
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    told = commands("evaluate", challenge=challenge, expect=1)
+
+    after = pd.read_csv(folder / "scores.csv").set_index(["scene", "listener"])["score"]
+    status = pd.read_csv(folder / "details.csv").set_index(["scene", "listener"])["status"]
+    assert after["scene_10001", "L0001"] == before["scene_10001", "L0001"]
+    assert after["scene_10001", "L0002"] == pytest.approx(before["scene_10001", "L0002"], abs=0.02)
+    assert status["scene_10001", "L0002"] == "44100 Hz instead of 32000 Hz"
+    assert status["scene_10002", "L0001"] == "silent ear"
+    assert list(after.index) == [("scene_10001", "L0001"), ("scene_10001", "L0002"), ("scene_10002", "L0001")]
+    causes = pd.read_csv(folder / "failures.csv")["cause"]
+    assert "lasts 1.250 s; expected 3.000 s" in causes[0]
+    assert "has 1 channel(s)" in causes[1]
+    assert "cut off" in causes[2] or "cannot be decoded" in causes[2]
+    assert "3 failed" in told
+
+
+def test_another_configuration_is_not_mixed_into_a_folder(challenge: Path) -> None:
+    commands("enhance", challenge=challenge)
+    result = run("enhance", f"path.root={challenge}", "separator=none", "limiter=tanh", cwd=challenge.parent)
+    assert "limiter._target_ was" in one_sentence(result)
+    signal = challenge.parent / "exp/none/enhanced_signals/scene_10001_L0002_remix.flac"
+    before = signal.read_bytes()
+    commands("enhance", challenge=challenge, more=("separator=none", "limiter=tanh", "overwrite=true"))
+    assert signal.read_bytes() != before
+
+
+def test_changed_input_is_done_again(challenge: Path) -> None:
+    commands("enhance", challenge=challenge)
+    folder = challenge.parent / "exp/none/enhanced_signals"
+    before = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
+    edit_metadata(challenge, "listeners.train", lambda c: c["L0002"].update(audiogram_levels_l=[60] * 8))
+    commands("enhance", challenge=challenge)
+    after = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {
+        f"scene_1000{n}_L0002_remix.flac" for n in (1, 2, 3)
+    }
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(challenge: Path) -> None:
+    (challenge.parent / "exp").write_text("a file, not a folder")
+    result = run("enhance", f"path.root={challenge}", "separator=none", cwd=challenge.parent)
+    assert "cannot be written" in one_sentence(result)
+
+
+def test_evaluating_before_enhancing_names_what_is_missing(challenge: Path) -> None:
+    told = commands("evaluate", challenge=challenge, expect=1)
+    assert "scene_10001_L0001_remix.flac is missing" in told
+    assert "6 failed" in told
+
+
+def test_data_made_elsewhere_is_kept(tmp_path: Path, challenge: Path) -> None:
+    # The at-microphone music is there, as for somebody who downloaded it; dry music and heads are added.
+    dry = challenge / "audio/music/train"
+    for song in (challenge / "audio/at_mic_music/train").iterdir():
+        shutil.copytree(song, dry / song.name.removesuffix("-hlp_0001"))
+    tracks = [{"Track Name": folder.name, "Split": "train"} for folder in dry.iterdir()]
+    (challenge / "metadata/musdb18.train.json").write_text(json.dumps(tracks))
+    head = {"subject": "S", "mic": "M", "left_angle": -30, "right_angle": 30}
+    (challenge / "metadata/head_loudspeaker_positions.json").write_text(json.dumps({"hlp_0001": head}))
+    told = commands("prepare", challenge=challenge, more=())
+    assert "0 songs made, 2 there already" in told
+
+    for side in "np":
+        write_wav(challenge / f"audio/hrtf/M-S-{side}30.0.wav", np.eye(2, 235, dtype=np.float32))
+    shutil.rmtree(song_folder(challenge, "Plain"))
+    told = commands("prepare", challenge=challenge, more=())
+    assert "1 songs made, 1 there already" in told
+    assert len(list(song_folder(challenge, "Plain").iterdir())) == 5
+
+
+def test_the_wheel_brings_its_configuration(tmp_path: Path) -> None:
+    repository = Path(__file__).resolve().parent.parent
+    offline = ["--no-deps", "--no-build-isolation", "--no-index"]
+    build = [sys.executable, "-m", "pip", "wheel", *offline, "-w", str(tmp_path), str(repository)]
+    subprocess.run(build, check=True, capture_output=True, timeout=300)
+    site = tmp_path / "site"
+    shutil.unpack_archive(next(tmp_path.glob("*.whl")), site, "zip")
+    assert not (site / "conf").exists()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    program = f"import sys; sys.path.insert(0, {str(site)!r}); sys.argv = ['x', 'enhance', '--help']\n"
+    program += "import cadenza_remix.__main__ as m; m.main(); print(m.__file__)"
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", program], cwd=elsewhere, capture_output=True, text=True, check=True
+    )
+    assert "spectral" in result.stdout
+    assert result.stdout.strip().endswith("site/cadenza_remix/__main__.py")

@@ -1,0 +1,109 @@
+"""Every component that a YAML names binds to its class and keeps its contract."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+
+from cadenza_remix.config import CONF, Settings, build
+from cadenza_remix.demix.base import SOURCES, Separator
+from cadenza_remix.errors import AudioError
+from cadenza_remix.listener import Listener
+from cadenza_remix.metrics.base import Metric
+from cadenza_remix.pipeline import separate
+from tests.conftest import SAMPLE_RATE, music
+
+STEMS = music(5)
+MIXTURE = np.sum(list(STEMS.values()), axis=0)
+
+
+def choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def component(group: str, choice: str) -> Any:
+    ConfigStore.instance().store(name="schema", node=Settings)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return build(compose("config", [f"{group}={choice}"])[group], group)
+
+
+@pytest.mark.parametrize("choice", choices("experiment"))
+def test_every_experiment_composes(choice: str) -> None:
+    ConfigStore.instance().store(name="schema", node=Settings)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", [f"experiment={choice}"])
+    assert config.separator or config.stems != "separate"
+
+
+@pytest.mark.parametrize("choice", choices("separator"))
+def test_separators(choice: str) -> None:
+    separator: Separator = component("separator", choice)
+    assert set(separator.sources) == set(SOURCES)
+    assert isinstance(separator.causal, bool)
+    assert isinstance(separator.allowed_by_rules, bool)
+    assert separator.training_data
+    before = MIXTURE.copy()
+    stems = separate(separator, MIXTURE, sample_rate=SAMPLE_RATE)
+    np.testing.assert_array_equal(MIXTURE, before)
+    assert all(stem.dtype == np.float32 for stem in stems.values())
+    again = separator(MIXTURE)
+    assert all(np.array_equal(stems[source], again[source]) for source in stems)
+    assert not any(stem.any() for stem in separator(np.zeros_like(MIXTURE)).values())
+
+
+@pytest.mark.parametrize("choice", choices("separator"))
+def test_separated_stems_sum_to_the_mixture_to_its_very_end(choice: str) -> None:
+    # No fade at the end of a short clip, as pyclarity's overlap-add has one.
+    stems = component("separator", choice)(MIXTURE)
+    np.testing.assert_allclose(sum(stems.values()), MIXTURE, atol=2e-6)
+
+
+@pytest.mark.parametrize("choice", choices("amplifier"))
+def test_amplifiers(choice: str, listener: Listener) -> None:
+    amplified = component("amplifier", choice)(MIXTURE, listener, sample_rate=SAMPLE_RATE)
+    assert amplified.dtype == np.float32
+    assert amplified.shape[0] == 2
+    assert amplified.shape[1] >= MIXTURE.shape[1]
+    assert np.isfinite(amplified).all()
+
+
+@pytest.mark.parametrize("choice", choices("limiter"))
+@pytest.mark.parametrize("scale", [0.0, 0.1, 30.0])
+def test_limiters(choice: str, scale: float, listener: Listener) -> None:
+    loud = MIXTURE * np.float32(scale)
+    before = loud.copy()
+    limited = component("limiter", choice)(loud, listener, sample_rate=32000)
+    np.testing.assert_array_equal(loud, before)
+    assert limited.shape == loud.shape
+    assert limited.dtype == loud.dtype
+    assert np.abs(limited).max() <= 1
+
+
+@pytest.mark.parametrize("choice", choices("metric"))
+def test_metrics(choice: str, listener: Listener) -> None:
+    metric: Metric = component("metric", choice)
+    reference = MIXTURE[:, : 2 * metric.sample_rate].astype(np.float64)
+    rng = np.random.RandomState(1)
+    scores = metric(reference, reference, listener, level_of_rms_1_db_spl=(85.0, 85.0), rng=rng)
+    assert {"left_score", "right_score", "score"} <= set(scores)
+    assert all(isinstance(value, float) for value in scores.values())
+
+
+def test_a_separator_that_breaks_its_contract_is_told_so() -> None:
+    class Broken:
+        sample_rate, channels, sources = SAMPLE_RATE, 2, SOURCES
+
+        def __call__(self, mixture: np.ndarray) -> dict[str, np.ndarray]:
+            return {"vocals": mixture[:, :-1]}
+
+    with pytest.raises(AudioError, match="The separator returned"):
+        separate(Broken(), MIXTURE, sample_rate=SAMPLE_RATE)
+
+
+def test_every_choice_says_what_it_is() -> None:
+    for path in Path(CONF).glob("*/*.yaml"):
+        comments = [line for line in path.read_text().splitlines() if line.startswith("# ")]
+        assert [line for line in comments if "@package" not in line], f"{path} lacks its opening comment"

@@ -1,0 +1,134 @@
+"""Every trap of the challenge's JSON files is refused by name, every documented variant is read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cadenza_remix.datasets import metadata
+from cadenza_remix.datasets.challenge import read_dry_songs, read_music, read_pairs
+from cadenza_remix.errors import MetadataError
+from tests.conftest import SHARED, edit_metadata
+
+
+class Files:
+    def __init__(self, root: Path) -> None:
+        self.scenes_file = root / "metadata/scenes.train.json"
+        self.scene_listeners_file = root / "metadata/scene_listeners.train.json"
+        self.gains_file = root / "metadata/gains.json"
+        self.listeners_file = root / "metadata/listeners.train.json"
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_pairs_come_in_the_order_of_the_list(challenge: Path) -> None:
+    names = [pair.name for pair in read_pairs(Files(challenge))]
+    assert names == [f"scene_1000{n} for L000{k}" for n in (1, 2, 3) for k in (1, 2)]
+    assert [pair.name for pair in read_pairs(Files(challenge), every_nth=4)] == [names[0], names[4]]
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "told"),
+    [
+        ("scenes.train", lambda c: c["scene_10001"].update(gain="gain_9999"), "gain 'gain_9999'"),
+        ("scenes.train", lambda c: c.pop("scene_10002"), "names scene 'scene_10002'"),
+        ("scenes.train", lambda c: c["scene_10001"].pop("music"), "has no 'music'"),
+        ("scenes.train", lambda c: c["scene_10001"].update(music=7), "'music' is 7"),
+        ("scene_listeners.train", lambda c: c["scene_10001"].append("L0099"), "listener 'L0099'"),
+        ("scene_listeners.train", lambda c: c.update(scene_10001="L0001"), "list of listener ids"),
+        ("gains", lambda c: c["gain_0007"].update(vocals="10"), "'vocals' is '10'"),
+        ("gains", lambda c: c["gain_0007"].update(vocals=1000), "within ±60 dB"),
+        ("gains", lambda c: c["gain_0007"].update(vocals=float("nan")), "'vocals' is nan"),
+        ("listeners.train", lambda c: c["L0001"].update(name="../L0001"), "cannot name a file"),
+        ("listeners.train", lambda c: c["L0001"].pop("audiogram_cfs"), "has no 'audiogram_cfs'"),
+        ("listeners.train", lambda c: c["L0001"]["audiogram_levels_l"].pop(), "8 frequencies and 7"),
+        ("listeners.train", lambda c: c["L0001"]["audiogram_levels_l"].__setitem__(0, None), "list of numbers"),
+        ("listeners.train", lambda c: c["L0001"]["audiogram_levels_l"].__setitem__(0, 300), "250 Hz is 300"),
+        ("listeners.train", lambda c: c.update(L0001=[]), "expected an object"),
+    ],
+)
+def test_what_is_wrong_is_named(challenge: Path, file: str, change: Any, told: str) -> None:
+    edit_metadata(challenge, file, change)
+    with pytest.raises(MetadataError, match=told):
+        read_pairs(Files(challenge))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", '"text"', "\x00", "[" * 100_000])
+def test_broken_json_is_refused_by_name(challenge: Path, content: str) -> None:
+    write(Files(challenge).gains_file, content)
+    with pytest.raises(MetadataError, match=r"gains\.json"):
+        read_pairs(Files(challenge))
+
+
+def test_a_missing_file_is_named(challenge: Path) -> None:
+    Files(challenge).listeners_file.unlink()
+    with pytest.raises(MetadataError, match=r"listeners\.train\.json is missing"):
+        read_pairs(Files(challenge))
+
+
+def test_a_song_missing_from_the_music_list_is_named(challenge: Path) -> None:
+    edit_metadata(challenge, "at_mic_music.train", lambda c: c.pop("Plain-hlp_0001"))
+    file = challenge / "metadata/at_mic_music.train.json"
+    with pytest.raises(MetadataError, match="needs music 'Plain-hlp_0001'"):
+        read_music(file, challenge, read_pairs(Files(challenge)), 44100)
+
+
+def test_a_listener_named_twice_is_used_once(challenge: Path) -> None:
+    edit_metadata(challenge, "scene_listeners.train", lambda c: c.update(scene_10001=["L0001", "L0001"]))
+    assert sum(pair.scene.name == "scene_10001" for pair in read_pairs(Files(challenge))) == 1
+
+
+def test_older_names_of_heads_are_read(tmp_path: Path) -> None:
+    head = {"subject": "VP_E1", "mic": "BTE_fr", "left_angle": -30, "right_angle": 22.5}
+    write(tmp_path / "head_positions.json", {"hp_0001": head})
+    heads = metadata.read_head_positions(tmp_path / "head_loudspeaker_positions.json")
+    assert heads["hp_0001"].hrtf_files == ("BTE_fr-VP_E1-n30.0.wav", "BTE_fr-VP_E1-p22.5.wav")
+    scenes = write(tmp_path / "scenes.json", {"s": {"music": "m", "gain": "g", "head_position": "hp_0001"}})
+    assert metadata.read_scenes(scenes)["s"].song == "m-hp_0001"
+
+
+def test_both_loudspeakers_may_be_on_one_side(tmp_path: Path) -> None:
+    head = {"subject": "S", "mic": "M", "left_angle": 22.5, "right_angle": 37.5}
+    heads = metadata.read_head_positions(write(tmp_path / "h.json", {"h": head}))
+    assert heads["h"].hrtf_files == ("M-S-p22.5.wav", "M-S-p37.5.wav")
+
+
+def test_a_track_without_a_path_lies_in_its_split(tmp_path: Path) -> None:
+    tracks = metadata.read_tracks(write(tmp_path / "t.json", [{"Track Name": "A - B", "Split": "train"}]))
+    assert tracks["A - B"] == metadata.Track("train/A - B", "train")
+
+
+@pytest.mark.parametrize("path", ["../out", "/etc", "train/../..", "a//b", "a\x07", "x" * 300])
+def test_a_path_that_leaves_its_folder_is_refused(tmp_path: Path, path: str) -> None:
+    file = write(tmp_path / "t.json", {"song": {"Path": path}})
+    with pytest.raises(MetadataError, match="cannot name a file"):
+        metadata.read_at_mic_music(file)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("part", ["open", "nc"])
+def test_the_real_lists_are_read(shared_data: Path, part: str) -> None:
+    folder = shared_data / part / "metadata"
+    gains = metadata.read_gains(folder / "gains.json")
+    assert len(gains) == 1105
+    assert gains["gain_0138"] == {"vocals": 0, "drums": -10, "bass": 6, "other": 0}
+    assert len(metadata.read_listeners(folder / "listeners.train.json")) == 83
+    assert len(metadata.read_head_positions(folder / "head_loudspeaker_positions.json")) == 144
+
+
+@pytest.mark.shared
+def test_real_scenes_name_tracks_that_are_not_here(shared_data: Path) -> None:
+    folder = SHARED / "open/metadata"
+    with pytest.raises(MetadataError, match="A Classic Education - NightOwl"):
+        read_dry_songs(
+            scenes_file=folder / "scenes.train.json",
+            gains_file=folder / "gains.json",
+            tracks_file=folder / "musdb18.train.json",
+            heads_file=folder / "head_loudspeaker_positions.json",
+            music_dir=shared_data,
+            sample_rate=44100,
+        )

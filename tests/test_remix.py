@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cadenza_remix.errors import AudioError
+from cadenza_remix.loudness import integrated_loudness, match_loudness
+from cadenza_remix.remix import downmix, remix
+from tests.conftest import SAMPLE_RATE, music
+
+STEMS = music(0)
+MIXTURE = np.sum(list(STEMS.values()), axis=0)
+LEVEL = st.sampled_from([-10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0])
+
+
+def test_no_gains_give_the_mixture_back() -> None:
+    again = remix(STEMS, dict.fromkeys(STEMS, 0.0), MIXTURE, sample_rate=SAMPLE_RATE)
+    np.testing.assert_allclose(again, MIXTURE, atol=1e-6)
+
+
+@given(gains=st.fixed_dictionaries(dict.fromkeys(STEMS, LEVEL)))
+def test_the_remix_is_as_loud_as_the_mixture(gains: dict[str, float]) -> None:
+    loudness = integrated_loudness(remix(STEMS, gains, MIXTURE, sample_rate=SAMPLE_RATE), sample_rate=SAMPLE_RATE)
+    assert loudness == pytest.approx(integrated_loudness(MIXTURE, sample_rate=SAMPLE_RATE), abs=1e-4)
+
+
+def test_a_gain_in_db_is_a_factor() -> None:
+    gains = dict.fromkeys(STEMS, 0.0) | {"bass": 20.0}
+    np.testing.assert_allclose(downmix(STEMS, gains) - MIXTURE, 9 * STEMS["bass"], atol=1e-6)
+
+
+def test_one_gain_for_all_changes_nothing() -> None:
+    louder = remix(STEMS, dict.fromkeys(STEMS, 6.0), MIXTURE, sample_rate=SAMPLE_RATE)
+    np.testing.assert_allclose(louder, MIXTURE, atol=1e-5)
+
+
+def test_silence_comes_back_unchanged_whichever_side_it_is_on() -> None:
+    silence = np.zeros_like(MIXTURE)
+    assert integrated_loudness(silence, sample_rate=SAMPLE_RATE) == -np.inf
+    assert not match_loudness(silence, -20.0, sample_rate=SAMPLE_RATE).any()
+    np.testing.assert_array_equal(match_loudness(MIXTURE, -np.inf, sample_rate=SAMPLE_RATE), MIXTURE)
+
+
+def test_what_lies_under_the_gate_is_not_blown_up() -> None:
+    whisper = MIXTURE * np.float32(1e-5)  # below -70 LUFS, where pyclarity assumes -80
+    np.testing.assert_array_equal(match_loudness(whisper, -20.0, sample_rate=SAMPLE_RATE), whisper)
+
+
+def test_less_than_a_gating_block_is_refused() -> None:
+    with pytest.raises(AudioError, match=r"0\.300 s; loudness needs at least 0\.4 s"):
+        integrated_loudness(MIXTURE[:, : int(0.3 * SAMPLE_RATE)], sample_rate=SAMPLE_RATE)
