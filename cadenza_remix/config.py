@@ -149,6 +149,8 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             succeeded = work(run)
         except CadenzaError as error:
             sys.exit(f"error: {error}")
+        except OmegaConfBaseException as error:
+            sys.exit(f"error: {_explain(error)}")
         except KeyboardInterrupt:
             print("Interrupted; the same command continues where this one stopped.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
@@ -169,7 +171,7 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, to be told in one sentence
         try:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
-        except (HydraException, OmegaConfBaseException) as error:
+        except HydraException as error:
             sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
 
     return main
@@ -181,7 +183,7 @@ def _explain(error: Exception) -> str:
     if unknown:
         similar = difflib.get_close_matches(unknown[1], _keys(Settings), n=1, cutoff=0.5)
         return f"There is no key {unknown[1]}" + (f"; did you mean {similar[0]}?" if similar else ".")
-    told = str(error).split("Config search path")[0]
+    told = re.split(r"Config search path|\n *(?:full_key|reference_type|object_type)", str(error))[0]
     reason = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
     return " ".join(told.split()) + reason + "."
 

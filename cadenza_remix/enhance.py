@@ -17,11 +17,11 @@ def enhance(run: Run) -> bool:
     from cadenza_remix.results import failure
 
     settings, path = run.settings, run.settings.path
-    if run.is_demo:
-        demo.write_music_at_microphones(settings)
     separated = settings.stems == "separate"
     separator = build(settings.separator, "separator", Separator) if separated else None
     amplifier, limiter = build(settings.amplifier, "amplifier"), build(settings.limiter, "limiter")
+    if run.is_demo:
+        demo.write_music_at_microphones(settings)
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
     music = read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate)
     given_stems = music if settings.stems.lower() == "true" else stems_in(Path(settings.stems), music)

@@ -51,11 +51,15 @@ def stream_of(rng: np.random.RandomState) -> NormalStream:
     Raises:
         TypeError: if `rng` runs on another bit generator than the Mersenne Twister.
     """
-    kind, words, used, has_spare, spare = rng.get_state(legacy=True)
-    if kind != "MT19937":
-        raise TypeError(f"The noise's generator is {kind}; give np.random.RandomState(seed), which is MT19937.")
+    state = rng.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":
+        raise TypeError(
+            f"The noise's generator is {state['bit_generator']}; give np.random.RandomState(seed), which is MT19937."
+        )
     return NormalStream(
-        np.array(words, np.uint32), np.array([used, has_spare], np.int64), np.array([spare], np.float64)
+        np.array(state["state"]["key"], np.uint32),
+        np.array([state["state"]["pos"], state["has_gauss"]], np.int64),
+        np.array([state["gauss"]], np.float64),
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,7 +56,8 @@ def replacing(path: Path) -> Iterator[Path]:
             f"{path} cannot be written ({error}); free the disk or choose another path.exp_folder."
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # gone already, or never there
+            partial.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -144,10 +144,12 @@ def evaluate_scene(
         raise AudioError(
             "The ideal remix is silent in one ear, so no quality is defined; leave the scene out."
         )
-    reference = reference_scene(ideal_remix, listener, sample_rate=sample_rate)
+    ideal = reference_scene(ideal_remix, listener, sample_rate=sample_rate)
+    reference = resample(ideal, sample_rate, metric.sample_rate)
+    processed = resample(enhanced.signal, enhanced.sample_rate, metric.sample_rate)
     return metric(
-        resample(enhanced.signal, enhanced.sample_rate, metric.sample_rate),
-        resample(reference, sample_rate, metric.sample_rate),
+        processed,
+        reference,
         listener,
         level_of_rms_1_db_spl=[
             REFERENCE_LEVEL_DB_SPL - 20 * np.log10(rms(channel)) for channel in ideal_remix

@@ -49,7 +49,9 @@ def music(seed: int, seconds: float = 3.0) -> dict[str, np.ndarray]:
     return {name: stem.astype(np.float32) for name, stem in stems.items()}
 
 
-def write_wav(path: Path, signal: np.ndarray, sample_rate: int = SAMPLE_RATE, subtype: str = "PCM_16") -> None:
+def write_wav(
+    path: Path, signal: np.ndarray, sample_rate: int = SAMPLE_RATE, subtype: str = "PCM_16"
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, signal.T, sample_rate, subtype=subtype)
 
@@ -58,7 +60,7 @@ def write_wav(path: Path, signal: np.ndarray, sample_rate: int = SAMPLE_RATE, su
 def challenge(tmp_path: Path) -> Path:
     """A challenge folder with music at the microphones: 2 songs, 3 scenes, 2 listeners each."""
     root = tmp_path / "cadenza_data"
-    names = ["Anna & Co - \"Blue\", too-hlp_0001", "Plain-hlp_0001"]
+    names = ['Anna & Co - "Blue", too-hlp_0001', "Plain-hlp_0001"]
     for seed, name in enumerate(names):
         stems = music(seed)
         stems["mixture"] = np.sum(list(stems.values()), axis=0)
@@ -70,7 +72,9 @@ def challenge(tmp_path: Path) -> Path:
     write_metadata(
         root,
         {
-            "at_mic_music.train": {n: {"Track Name": n, "Split": "train", "Path": f"train/{n}"} for n in names},
+            "at_mic_music.train": {
+                n: {"Track Name": n, "Split": "train", "Path": f"train/{n}"} for n in names
+            },
             "gains": {
                 "gain_0001": dict.fromkeys(SOURCES, 0),
                 "gain_0007": dict.fromkeys(SOURCES, 0) | {"vocals": 10, "drums": -6},

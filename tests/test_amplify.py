@@ -12,7 +12,9 @@ GOLDEN = json.loads((Path(__file__).parent / "references" / "nalr.json").read_te
 NOISE = music(3, seconds=1.0)["drums"]
 
 
-@pytest.mark.parametrize("case", GOLDEN["filters"], ids=lambda c: f"{c['name']}-{c['sample_rate']}-{c['nfir']}")
+@pytest.mark.parametrize(
+    "case", GOLDEN["filters"], ids=lambda c: f"{c['name']}-{c['sample_rate']}-{c['nfir']}"
+)
 def test_filters_equal_pyclaritys(case: dict) -> None:
     audiogram = Audiogram(tuple(GOLDEN["frequencies_hz"]), tuple(case["levels"]))
     taps = design_filter(audiogram, case["nfir"], sample_rate=case["sample_rate"])

@@ -8,7 +8,19 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "cadenza_remix"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = ("hrtf", "demix", "remix", "amplify", "limit", "output", "metrics")
-BASE = ("errors", "audio", "loudness", "listener", "compiled", "ear", "noise", "sphere", "scenes")
+BASE = (
+    "cochlea",
+    "errors",
+    "audio",
+    "loudness",
+    "listener",
+    "compiled",
+    "elementary",
+    "ear",
+    "noise",
+    "sphere",
+    "scenes",
+)
 DRIVERS = ("__main__", "prepare", "enhance", "evaluate", "report", "haaqi", "demo", "config")
 
 

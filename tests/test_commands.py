@@ -4,13 +4,16 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import soxr
 
+from cadenza_remix.__main__ import main
 from tests.conftest import SAMPLE_RATE, edit_metadata, music, write_wav
 from tests.test_config import one_sentence, run
 
@@ -21,15 +24,29 @@ def song_folder(challenge: Path, start: str) -> Path:
     return next((challenge / "audio/at_mic_music/train").glob(f"{start}*"))
 
 
-def commands(*names: str, challenge: Path, expect: int = 0, more: tuple[str, ...] = ("separator=none",)) -> str:
-    """Run commands on the challenge from its parent folder; everything printed."""
-    printed = ""
-    for name in names:
-        result = run(name, f"path.root={challenge}", *more, cwd=challenge.parent)
-        assert result.returncode == expect, result.stdout + result.stderr
-        assert "Traceback" not in result.stderr
-        printed += result.stdout + result.stderr
-    return printed
+Commands = Callable[..., str]
+
+
+@pytest.fixture
+def commands(challenge: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
+    """Run commands on the challenge from its parent folder, in this process; gives everything printed."""
+    monkeypatch.chdir(challenge.parent)
+
+    def run_here(*names: str, expect: int = 0, more: tuple[str, ...] = ("separator=none",)) -> str:
+        for name in names:
+            arguments = ["cadenza-remix", name, f"path.root={challenge}", "executor=serial", *more]
+            monkeypatch.setattr(sys, "argv", arguments)
+            code = 0
+            try:
+                main()
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else 1
+            assert code == expect
+        printed = "".join(capfd.readouterr())
+        assert "Traceback" not in printed
+        return printed
+
+    return run_here
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +73,9 @@ def test_the_demo_leaves_everything_it_promises(finished: Path) -> None:
     summary = pd.read_csv(finished / "summary.csv")
     assert summary.loc[0, "score"] == pytest.approx(scores["score"].mean())
     assert not (finished / "failures.csv").exists()
-    assert {"prepare", "enhance", "evaluate"} - set(json.loads((finished / "manifest.json").read_text())) == {"prepare"}
+    assert {"prepare", "enhance", "evaluate"} - set(json.loads((finished / "manifest.json").read_text())) == {
+        "prepare"
+    }
     for scene, listener in wanted:
         info = soundfile.info(finished / "enhanced_signals" / f"{scene}_{listener}_remix.flac")
         assert (info.samplerate, info.channels, info.subtype) == (32000, 2, "PCM_16")
@@ -84,36 +103,42 @@ def test_the_ceiling_is_above_the_demo_and_the_floor_below(finished: Path) -> No
     assert means["do_nothing"] < means["demo"] < means["oracle"]
 
 
-def test_true_stems_score_as_stems_from_a_folder(challenge: Path) -> None:
-    commands("enhance", challenge=challenge, more=("stems=true", "name=true"))
+def test_true_stems_score_as_stems_from_a_folder(challenge: Path, commands: Commands) -> None:
+    commands("enhance", more=("stems=true", "name=oracle"))
     stems = challenge / "audio/at_mic_music/train"
-    commands("enhance", challenge=challenge, more=(f"stems={stems}", "name=folder"))
-    signals = sorted((challenge.parent / "exp/true/enhanced_signals").iterdir())
+    commands("enhance", more=(f"stems={stems}", "name=folder"))
+    signals = sorted((challenge.parent / "exp/oracle/enhanced_signals").iterdir())
     assert len(signals) == 6
     for signal in signals:
-        assert signal.read_bytes() == (challenge.parent / "exp/folder/enhanced_signals" / signal.name).read_bytes()
+        assert (
+            signal.read_bytes()
+            == (challenge.parent / "exp/folder/enhanced_signals" / signal.name).read_bytes()
+        )
 
 
-def test_kept_stems_give_the_same_signals(challenge: Path) -> None:
-    commands("enhance", challenge=challenge, more=("separator=spectral", "keep_stems=true", "name=first"))
+def test_kept_stems_give_the_same_signals(challenge: Path, commands: Commands) -> None:
+    commands("enhance", more=("separator=spectral", "keep_stems=true", "name=first"))
     stems = challenge.parent / "exp/first/stems"
-    commands("enhance", challenge=challenge, more=(f"stems={stems}", "name=again"))
+    commands("enhance", more=(f"stems={stems}", "name=again"))
     for signal in (challenge.parent / "exp/first/enhanced_signals").iterdir():
-        assert signal.read_bytes() == (challenge.parent / "exp/again/enhanced_signals" / signal.name).read_bytes()
+        assert (
+            signal.read_bytes()
+            == (challenge.parent / "exp/again/enhanced_signals" / signal.name).read_bytes()
+        )
 
 
-def test_workers_and_threads_change_no_byte(challenge: Path) -> None:
-    for name, executor in {"one": ("executor=serial",), "two": ("executor.workers=2", "executor.threads=2")}.items():
-        commands("enhance", "evaluate", challenge=challenge, more=("separator=spectral", f"name={name}", *executor))
+def test_workers_and_threads_change_no_byte(challenge: Path, commands: Commands) -> None:
+    for name, executor in {"one": (), "two": ("executor.workers=2", "executor.threads=2")}.items():
+        commands("enhance", "evaluate", more=("separator=spectral", f"name={name}", *executor))
     one, two = challenge.parent / "exp/one", challenge.parent / "exp/two"
     assert (one / "scores.csv").read_bytes() == (two / "scores.csv").read_bytes()
     for signal in (one / "enhanced_signals").iterdir():
         assert signal.read_bytes() == (two / "enhanced_signals" / signal.name).read_bytes()
 
 
-def test_one_bad_song_is_listed_and_the_rest_is_done(challenge: Path) -> None:
+def test_one_bad_song_is_listed_and_the_rest_is_done(challenge: Path, commands: Commands) -> None:
     (song_folder(challenge, "Plain") / "mixture.wav").unlink()
-    told = commands("enhance", "evaluate", challenge=challenge, expect=1)
+    told = commands("enhance", "evaluate", expect=1)
     assert "mixture.wav is missing" in told
     assert "2 failed" in told
     folder = challenge.parent / "exp/none"
@@ -122,11 +147,11 @@ def test_one_bad_song_is_listed_and_the_rest_is_done(challenge: Path) -> None:
     assert list(failures["scene"]) == ["scene_10002"] * 4
     scores = pd.read_csv(folder / "scores.csv")
     assert list(scores["scene"]) == ["scene_10001"] * 2 + ["scene_10003"] * 2
-    assert "missing: scene_10002 for L0001" in commands("report", challenge=challenge, expect=1)
+    assert "missing: scene_10002 for L0001" in commands("report", expect=1)
 
     stems = music(1)
     write_wav(song_folder(challenge, "Plain") / "mixture.wav", np.sum(list(stems.values()), axis=0))
-    commands("enhance", "evaluate", "report", challenge=challenge)
+    commands("enhance", "evaluate", "report")
     assert len(pd.read_csv(folder / "scores.csv")) == 6
     assert not (folder / "failures.csv").exists()
 
@@ -141,29 +166,29 @@ def test_one_bad_song_is_listed_and_the_rest_is_done(challenge: Path) -> None:
         (np.full((2, 3 * SAMPLE_RATE), np.nan, dtype=np.float32), SAMPLE_RATE, "NaN or infinity"),
     ],
 )
-def test_a_bad_stem_is_named(challenge: Path, signal: np.ndarray, sample_rate: int, told: str) -> None:
+def test_a_bad_stem_is_named(
+    challenge: Path, signal: np.ndarray, sample_rate: int, told: str, commands: Commands
+) -> None:
     write_wav(song_folder(challenge, "Plain") / "vocals.wav", signal, sample_rate, subtype="FLOAT")
-    assert told in commands("enhance", challenge=challenge, expect=1, more=("stems=true",))
+    assert told in commands("enhance", expect=1, more=("stems=true",))
 
 
-def test_a_silent_song_does_not_become_nan(challenge: Path) -> None:
+def test_a_silent_song_does_not_become_nan(challenge: Path, commands: Commands) -> None:
     for file in song_folder(challenge, "Plain").iterdir():
         write_wav(file, np.zeros((2, 3 * SAMPLE_RATE), dtype=np.float32))
-    commands("enhance", challenge=challenge)
-    told = commands("evaluate", challenge=challenge, expect=1)
+    commands("enhance")
+    told = commands("evaluate", expect=1)
     assert "silent in one ear, so no quality is defined" in told
     assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 4
 
 
-def test_odd_submissions_are_flagged_or_refused(challenge: Path) -> None:
-    commands("enhance", "evaluate", challenge=challenge)
+def test_odd_submissions_are_flagged_or_refused(challenge: Path, commands: Commands) -> None:
+    commands("enhance", "evaluate")
     folder = challenge.parent / "exp/none"
     before = pd.read_csv(folder / "scores.csv").set_index(["scene", "listener"])["score"]
     signal = folder / "enhanced_signals"
     read = {p.name[:-11]: soundfile.read(p)[0] for p in signal.iterdir()}
     soundfile.write(signal / "scene_10001_L0001_remix.flac", read["scene_10001_L0001"], 32000, format="FLAC")
-    import soxr
-
     soundfile.write(
         signal / "scene_10001_L0002_remix.flac", soxr.resample(read["scene_10001_L0002"], 32000, 44100), 44100
     )
@@ -172,7 +197,7 @@ def test_odd_submissions_are_flagged_or_refused(challenge: Path) -> None:
     soundfile.write(signal / "scene_10003_L0001_remix.flac", read["scene_10003_L0001"][:, 0], 32000)
     damaged = signal / "scene_10003_L0002_remix.flac"
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
-    told = commands("evaluate", challenge=challenge, expect=1)
+    told = commands("evaluate", expect=1)
 
     after = pd.read_csv(folder / "scores.csv").set_index(["scene", "listener"])["score"]
     status = pd.read_csv(folder / "details.csv").set_index(["scene", "listener"])["status"]
@@ -188,22 +213,22 @@ def test_odd_submissions_are_flagged_or_refused(challenge: Path) -> None:
     assert "3 failed" in told
 
 
-def test_another_configuration_is_not_mixed_into_a_folder(challenge: Path) -> None:
-    commands("enhance", challenge=challenge)
+def test_another_configuration_is_not_mixed_into_a_folder(challenge: Path, commands: Commands) -> None:
+    commands("enhance")
     result = run("enhance", f"path.root={challenge}", "separator=none", "limiter=tanh", cwd=challenge.parent)
     assert "limiter._target_ was" in one_sentence(result)
     signal = challenge.parent / "exp/none/enhanced_signals/scene_10001_L0002_remix.flac"
     before = signal.read_bytes()
-    commands("enhance", challenge=challenge, more=("separator=none", "limiter=tanh", "overwrite=true"))
+    commands("enhance", more=("separator=none", "limiter=tanh", "overwrite=true"))
     assert signal.read_bytes() != before
 
 
-def test_changed_input_is_done_again(challenge: Path) -> None:
-    commands("enhance", challenge=challenge)
+def test_changed_input_is_done_again(challenge: Path, commands: Commands) -> None:
+    commands("enhance")
     folder = challenge.parent / "exp/none/enhanced_signals"
     before = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
     edit_metadata(challenge, "listeners.train", lambda c: c["L0002"].update(audiogram_levels_l=[60] * 8))
-    commands("enhance", challenge=challenge)
+    commands("enhance")
     after = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
     assert {name for name in before if before[name] != after[name]} == {
         f"scene_1000{n}_L0002_remix.flac" for n in (1, 2, 3)
@@ -216,13 +241,13 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(challenge: Path) -> Non
     assert "cannot be written" in one_sentence(result)
 
 
-def test_evaluating_before_enhancing_names_what_is_missing(challenge: Path) -> None:
-    told = commands("evaluate", challenge=challenge, expect=1)
+def test_evaluating_before_enhancing_names_what_is_missing(challenge: Path, commands: Commands) -> None:
+    told = commands("evaluate", expect=1)
     assert "scene_10001_L0001_remix.flac is missing" in told
     assert "6 failed" in told
 
 
-def test_data_made_elsewhere_is_kept(tmp_path: Path, challenge: Path) -> None:
+def test_data_made_elsewhere_is_kept(tmp_path: Path, challenge: Path, commands: Commands) -> None:
     # The at-microphone music is there, as for somebody who downloaded it; dry music and heads are added.
     dry = challenge / "audio/music/train"
     for song in (challenge / "audio/at_mic_music/train").iterdir():
@@ -231,13 +256,13 @@ def test_data_made_elsewhere_is_kept(tmp_path: Path, challenge: Path) -> None:
     (challenge / "metadata/musdb18.train.json").write_text(json.dumps(tracks))
     head = {"subject": "S", "mic": "M", "left_angle": -30, "right_angle": 30}
     (challenge / "metadata/head_loudspeaker_positions.json").write_text(json.dumps({"hlp_0001": head}))
-    told = commands("prepare", challenge=challenge, more=())
+    told = commands("prepare", more=())
     assert "0 songs made, 2 there already" in told
 
     for side in "np":
         write_wav(challenge / f"audio/hrtf/M-S-{side}30.0.wav", np.eye(2, 235, dtype=np.float32))
     shutil.rmtree(song_folder(challenge, "Plain"))
-    told = commands("prepare", challenge=challenge, more=())
+    told = commands("prepare", more=())
     assert "1 songs made, 1 there already" in told
     assert len(list(song_folder(challenge, "Plain").iterdir())) == 5
 

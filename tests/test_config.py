@@ -58,7 +58,9 @@ def test_keys_of_the_reference_recipe_are_refused_with_the_new_ones(tmp_path: Pa
 
 @pytest.mark.parametrize("command", ["prepare", "enhance", "evaluate", "report"])
 @pytest.mark.parametrize("question", [["--help"], ["--cfg", "job"], ["--version"]])
-def test_questions_are_answered_without_heavy_imports(tmp_path: Path, command: str, question: list[str]) -> None:
+def test_questions_are_answered_without_heavy_imports(
+    tmp_path: Path, command: str, question: list[str]
+) -> None:
     program = (
         f"import runpy, sys; sys.argv = ['x', *{question!r}]\n"
         f"runpy.run_module('cadenza_remix.{command}', run_name='__main__')\n"

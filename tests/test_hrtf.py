@@ -13,7 +13,9 @@ DRY = music(0)["drums"]
 def test_each_ear_hears_both_loudspeakers() -> None:
     at_mic = to_microphones(DRY, HEAD)
     for ear in range(2):
-        expected = lfilter(HEAD.left_loudspeaker[ear], 1, DRY[0]) + lfilter(HEAD.right_loudspeaker[ear], 1, DRY[1])
+        expected = lfilter(HEAD.left_loudspeaker[ear], 1, DRY[0]) + lfilter(
+            HEAD.right_loudspeaker[ear], 1, DRY[1]
+        )
         np.testing.assert_allclose(at_mic[ear], expected, atol=1e-6)
 
 

@@ -21,8 +21,8 @@ def test_a_record_is_current_while_its_origin_and_its_files_are_the_same(tmp_pat
 def test_records_come_back_as_written(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     records = {"pair": Record("origin", {"file": "stamp"}, {"score": 0.5})}
-    ledger.write("a song / with \"odd\" characters", records)
-    assert ledger.read("a song / with \"odd\" characters") == records
+    ledger.write('a song / with "odd" characters', records)
+    assert ledger.read('a song / with "odd" characters') == records
     assert ledger.read("another song") == {}
 
 

@@ -46,7 +46,11 @@ def test_pairs_come_in_the_order_of_the_list(challenge: Path) -> None:
         ("listeners.train", lambda c: c["L0001"].update(name="../L0001"), "cannot name a file"),
         ("listeners.train", lambda c: c["L0001"].pop("audiogram_cfs"), "has no 'audiogram_cfs'"),
         ("listeners.train", lambda c: c["L0001"]["audiogram_levels_l"].pop(), "8 frequencies and 7"),
-        ("listeners.train", lambda c: c["L0001"]["audiogram_levels_l"].__setitem__(0, None), "list of numbers"),
+        (
+            "listeners.train",
+            lambda c: c["L0001"]["audiogram_levels_l"].__setitem__(0, None),
+            "list of numbers",
+        ),
         ("listeners.train", lambda c: c["L0001"]["audiogram_levels_l"].__setitem__(0, 300), "250 Hz is 300"),
         ("listeners.train", lambda c: c.update(L0001=[]), "expected an object"),
     ],

@@ -70,7 +70,7 @@ def test_the_amplifiers_tail_may_be_there_or_not(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("samples", [0, 1, RATE, 2 * RATE - 3, 2 * RATE + 170, 4 * RATE])
 def test_another_length_is_refused(tmp_path: Path, samples: int) -> None:
-    with pytest.raises(AudioError, match=r"lasts|holds no samples"):
+    with pytest.raises(AudioError, match=r"lasts|holds no samples|not a readable"):
         read(write(tmp_path / "a.flac", np.tile(SIGNAL, 2)[:, :samples]))
 
 

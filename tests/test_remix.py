@@ -20,7 +20,9 @@ def test_no_gains_give_the_mixture_back() -> None:
 
 @given(gains=st.fixed_dictionaries(dict.fromkeys(STEMS, LEVEL)))
 def test_the_remix_is_as_loud_as_the_mixture(gains: dict[str, float]) -> None:
-    loudness = integrated_loudness(remix(STEMS, gains, MIXTURE, sample_rate=SAMPLE_RATE), sample_rate=SAMPLE_RATE)
+    loudness = integrated_loudness(
+        remix(STEMS, gains, MIXTURE, sample_rate=SAMPLE_RATE), sample_rate=SAMPLE_RATE
+    )
     assert loudness == pytest.approx(integrated_loudness(MIXTURE, sample_rate=SAMPLE_RATE), abs=1e-4)
 
 

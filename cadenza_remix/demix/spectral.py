@@ -25,7 +25,8 @@ References:
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ from cadenza_remix.sphere import sphere_impulse_responses
 
 Array = npt.NDArray[np.float32]
 Spectrum = npt.NDArray[np.complex64]
+Floats = npt.NDArray[np.floating[Any]]
 
 WINDOW = 4096  # samples, 93 ms: harmonics of a low voice are apart
 HOP = WINDOW // 4
@@ -49,13 +51,16 @@ SPEAKERS_DEGREES = 30.0
 CENTER_BELOW_HZ = 3000.0  # above, ears and angles differ too much from a sphere's
 MAX_LOG_ODDS = 3.0  # no single cue is trusted beyond 20 : 1
 # Odds of the ranges, vocals and other being 1 where they live.
-BASS, DRUMS_BELOW, DRUMS_ABOVE, RARE = 5.0, 0.2, 2.5, 2e-4
+BASS, DRUMS_BELOW, DRUMS_ABOVE, RARE = map(np.float32, (5.0, 0.2, 2.5, 2e-4))
 FLOOR = np.float32(1e-12)  # of a power, -120 dB re full scale: silence gives even odds
 
 
 @dataclass(frozen=True)
 class Spectral:
     """Soft masks from frequency, percussion, center and sustain; no learned weights.
+
+    The constants are round figures about music in general, set by hand; ten songs at six heads served
+    to check them, not to fit them.
 
     Attributes:
         bass_below_hz: where bass ends.
@@ -76,12 +81,12 @@ class Spectral:
     sustain: float
     confidence: float
     block_s: float
-    sources: tuple[str, ...] = SOURCES
-    sample_rate: int = 44100
-    channels: int = 2
-    causal: bool = False
-    training_data: str = "none"
-    allowed_by_rules: bool = True
+    sources: tuple[str, ...] = field(default=SOURCES, init=False)
+    sample_rate: int = field(default=44100, init=False)
+    channels: int = field(default=2, init=False)
+    causal: bool = field(default=False, init=False)
+    training_data: str = field(default="none", init=False)
+    allowed_by_rules: bool = field(default=True, init=False)
 
     def __call__(self, mixture: Array) -> Stems:
         """Separate a `(2, samples)` mixture into stems that sum to it.
@@ -110,7 +115,7 @@ class Spectral:
             stems[source] = stem[:, : block.shape[1]].astype(np.float32)
         return stems
 
-    def _odds(self, block: Array, spectrum: Spectrum) -> dict[str, Array]:
+    def _odds(self, block: Array, spectrum: Spectrum) -> dict[str, Floats]:
         """Odds of each source in each bin, `(frequencies, frames)`; only their ratios matter."""
         power = (np.abs(spectrum) ** 2).mean(0) + FLOOR
         percussive = 1 / odds_of_ridges(power, RIDGE_FRAMES)
@@ -121,15 +126,14 @@ class Spectral:
         central = central ** (self.center / 2 * below(frequencies_hz, CENTER_BELOW_HZ, order=4))
         voice = central * sustained ** (-self.sustain / 2)
         ranges = self._ranges(frequencies_hz)
-        odds = {
+        return {
             "vocals": ranges["vocals"] * voice,
             "drums": ranges["drums"] * percussive**self.percussion,
             "bass": ranges["bass"] * np.ones_like(voice),
             "other": ranges["other"] / voice,
         }
-        return odds
 
-    def _ranges(self, frequencies_hz: npt.NDArray[np.float64]) -> dict[str, Array]:
+    def _ranges(self, frequencies_hz: Floats) -> dict[str, Floats]:
         """What each source is worth at each frequency before anything is heard, `(frequencies, 1)`."""
         low = below(frequencies_hz, self.bass_below_hz, order=6)
         top = 1 - below(frequencies_hz, self.drums_above_hz, order=4)
@@ -169,10 +173,10 @@ def transform(signal: Array, window: int, hop: int) -> Spectrum:
     missing = max(window - signal.shape[1], 0)
     padded = np.pad(signal, ((0, 0), (0, missing)))
     _, _, spectrum = stft(padded, nperseg=window, noverlap=window - hop)
-    return spectrum.astype(np.complex64)
+    return spectrum.astype(np.complex64, copy=False)
 
 
-def below(frequencies_hz: npt.NDArray[np.float64], edge_hz: float, *, order: int) -> Array:
+def below(frequencies_hz: Floats, edge_hz: float, *, order: int) -> Array:
     """1 below an edge, 1/2 on it, 0 above, `(frequencies, 1)`: a Butterworth power response."""
     return (1 / (1 + (frequencies_hz[:, None] / edge_hz) ** order)).astype(np.float32)
 

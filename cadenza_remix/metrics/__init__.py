@@ -1,0 +1,1 @@
+"""Metrics: enhanced and reference signals and a listener → scores."""

@@ -1,0 +1,41 @@
+"""What every metric offers."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from cadenza_remix.listener import Listener
+
+
+class Metric(Protocol):
+    """Compares an enhanced signal with a reference, as a listener would."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, at which the metric wants its signals."""
+        ...
+
+    def __call__(
+        self,
+        enhanced: npt.NDArray[np.floating],
+        reference: npt.NDArray[np.floating],
+        listener: Listener,
+        *,
+        level_of_rms_1_db_spl: Sequence[float],
+        rng: np.random.RandomState,
+    ) -> dict[str, float]:
+        """Score two `(2, samples)` signals, left and right ear.
+
+        Args:
+            enhanced: what the listener hears.
+            reference: what the listener should hear, already amplified for them.
+            listener: whose ears.
+            level_of_rms_1_db_spl: per ear, the sound pressure level that an RMS of 1 stands for.
+            rng: where the metric's noise comes from; it is moved on.
+
+        Returns:
+            Scores by name, `score` the one that counts.
+        """
+        ...
