@@ -76,22 +76,34 @@ def control_powers(x: Floats, y: Floats, radians: float, k: Gammatone, powers: F
 def signal_block(
     x: Floats,
     y: Floats,
-    start: int,
-    count: int,
     turn: tuple[float, float],
     k: tuple[Gammatone, Gammatone],
+    low_pass: tuple[float, float],
     states: Floats,
+    gains: Floats,
     powers: Floats,
     motions: Floats,
 ) -> None:
-    """Filter a block of both signals into squared envelopes and basilar-membrane motions, both without gain."""
+    """Filter a block of both signals and smooth its gains, all recursions side by side.
+
+    Args:
+        x: (samples,), of the reference.
+        y: (samples,), of the processed signal.
+        turn: cosine and sine of the carrier's advance per sample.
+        k: the filter of each signal.
+        low_pass: b and a1 of the gains' filter.
+        states: (6, 5), of four filters, the carrier with the sums of powers, and the gains' filters.
+        gains: (2, samples), smoothed in place.
+        powers: (2, samples), gets the squared envelopes without gain.
+        motions: (2, samples), gets the motions without gain.
+    """
+    b, a1 = low_pass
     cos, sin, x_total, y_total = states[4, 0], states[4, 1], states[4, 2], states[4, 3]
     x_re, x_im, y_re, y_im = load(states, 0), load(states, 1), load(states, 2), load(states, 3)
-    for i in range(count):
-        x_re = gammatone_step(x[start + i] * cos, x_re, k[0])
-        x_im = gammatone_step(x[start + i] * sin, x_im, k[0])
-        y_re = gammatone_step(y[start + i] * cos, y_re, k[1])
-        y_im = gammatone_step(y[start + i] * sin, y_im, k[1])
+    x_kept, y_kept = states[5, 0], states[5, 1]
+    for i in range(len(x)):
+        x_re, x_im = gammatone_step(x[i] * cos, x_re, k[0]), gammatone_step(x[i] * sin, x_im, k[0])
+        y_re, y_im = gammatone_step(y[i] * cos, y_re, k[1]), gammatone_step(y[i] * sin, y_im, k[1])
         powers[0, i] = x_re[0] * x_re[0] + x_im[0] * x_im[0]
         powers[1, i] = y_re[0] * y_re[0] + y_im[0] * y_im[0]
         x_total += powers[0, i]
@@ -99,11 +111,15 @@ def signal_block(
         motions[0, i] = x_re[0] * cos + x_im[0] * sin
         motions[1, i] = y_re[0] * cos + y_im[0] * sin
         cos, sin = cos * turn[0] + sin * turn[1], sin * turn[0] - cos * turn[1]
+        x_gain, y_gain = b * gains[0, i], b * gains[1, i]
+        gains[0, i], gains[1, i] = x_kept + x_gain, y_kept + y_gain
+        x_kept, y_kept = x_gain - a1 * gains[0, i], y_gain - a1 * gains[1, i]
     keep(states, 0, x_re)
     keep(states, 1, x_im)
     keep(states, 2, y_re)
     keep(states, 3, y_im)
     states[4, 0], states[4, 1], states[4, 2], states[4, 3] = cos, sin, x_total, y_total
+    states[5, 0], states[5, 1] = x_kept, y_kept
 
 
 @compiled
@@ -116,18 +132,6 @@ def compression_gains(powers: Floats, control_gain: float, c: Compression, gains
         )
         above = max(min(level, c.upper_knee_db_spl), c.lower_knee_db_spl) - c.lower_knee_db_spl
         gains[i] = exponential((-c.attenuation_db - above * c.slope) / DB_PER_NEPER)
-
-
-@compiled
-def low_pass(gains: Floats, count: int, delays: Floats, b: float, a1: float) -> None:
-    """Smooth a block of both signals' gains in place."""
-    x_z, y_z = delays[0], delays[1]
-    for i in range(count):
-        x_in, y_in = b * gains[0, i], b * gains[1, i]
-        x_out, y_out = x_z + x_in, y_z + y_in
-        x_z, y_z = x_in - a1 * x_out, y_in - a1 * y_out
-        gains[0, i], gains[1, i] = x_out, y_out
-    delays[0], delays[1] = x_z, y_z
 
 
 @compiled
@@ -167,23 +171,23 @@ def compress_band(
         The sums of the squared envelopes before compression.
     """
     turn = (np.cos(radians), np.sin(radians))
-    states = np.zeros((5, 5))
+    states = np.zeros((6, 5))
     states[4, 0] = 1.0
-    delays = np.zeros(2)
     powers, swings, gains = np.empty((2, BLOCK)), np.empty((2, BLOCK)), np.empty((2, BLOCK))
     for start in range(0, len(x), BLOCK):
-        count = min(BLOCK, len(x) - start)
-        signal_block(x, y, start, count, turn, k, states, powers, swings)
+        stop = min(start + BLOCK, len(x))
+        count = stop - start
         for row in range(2):
-            compression_gains(envelopes[row, start : start + count], control_gain, c, gains[row, :count])
-        low_pass(gains, count, delays, c.low_pass_b, c.low_pass_a1)
+            compression_gains(envelopes[row, start:stop], control_gain, c, gains[row, :count])
+        low_pass = (c.low_pass_b, c.low_pass_a1)
+        signal_block(x[start:stop], y[start:stop], turn, k, low_pass, states, gains, powers, swings)
         for row in range(2):
             apply_gains(
                 gains[row],
                 k[row].gain,
                 powers[row],
                 swings[row],
-                envelopes[row, start : start + count],
-                motions[row, start : start + count],
+                envelopes[row, start:stop],
+                motions[row, start:stop],
             )
     return states[4, 2] * k[0].gain * k[0].gain, states[4, 3] * k[1].gain * k[1].gain

@@ -95,10 +95,10 @@ def twist(words: npt.NDArray[np.uint32]) -> None:
 @compiled
 def temper(y: np.uint32) -> np.uint32:
     """A word of output from a word of state."""
-    y ^= y >> ELEVEN
-    y ^= (y << SEVEN) & TEMPER_B
-    y ^= (y << FIFTEEN) & TEMPER_C
-    return y ^ (y >> EIGHTEEN)
+    y = np.uint32(y ^ np.uint32(y >> ELEVEN))
+    y = np.uint32(y ^ np.uint32(np.uint32(y << SEVEN) & TEMPER_B))
+    y = np.uint32(y ^ np.uint32(np.uint32(y << FIFTEEN) & TEMPER_C))
+    return np.uint32(y ^ np.uint32(y >> EIGHTEEN))
 
 
 @compiled
@@ -134,10 +134,10 @@ def attempts(
     stream: NormalStream, scratch: npt.NDArray[np.float64], tempered: npt.NDArray[np.uint32]
 ) -> int:
     """All attempts that the words in hand allow, as rows x, y and squared radius of `scratch`; uses no words up."""
-    start = stream.position[0]
-    n = (STATE_WORDS - start) // ATTEMPT_WORDS
-    for i in range(ATTEMPT_WORDS * n):
-        tempered[i] = temper(stream.words[start + i])
+    words = stream.words[stream.position[0] :]
+    n = len(words) // ATTEMPT_WORDS
+    for i in range(len(words)):
+        tempered[i] = temper(words[i])
     for i in range(n):
         x = symmetric_uniform(tempered[4 * i], tempered[4 * i + 1])
         y = symmetric_uniform(tempered[4 * i + 2], tempered[4 * i + 3])

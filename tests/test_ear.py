@@ -86,7 +86,7 @@ def test_filters_are_scipys_bit_for_bit(band: int) -> None:
 
 def test_adaptation_overshoots_twofold_and_settles_at_the_level() -> None:
     levels = np.full((2, 48000), 40.0)
-    segments.adapt(levels, levels.shape[1], np.zeros((2, 2)), segments.adaptation())
+    segments.adapt(levels[0], levels[1], np.zeros((2, 2)), segments.adaptation())
     assert 1.5 * 40 < levels[0, 0] < 2 * 40
     assert levels[0, -1] == pytest.approx(40, rel=1e-3)
 

@@ -303,11 +303,13 @@ def analyse(pair: Pair, band: int, envelopes: Floats, motions: Floats) -> Band:
         envelopes,
         motions,
         place,
-        level_db_spl - float(loss.inner_attenuation_db[band]),
-        10 ** ((NOISE_DB_SL - level_db_spl) / 20),
+        segments.Threshold(
+            level_db_spl - float(loss.inner_attenuation_db[band]), 10 ** ((NOISE_DB_SL - level_db_spl) / 20)
+        ),
         segments.adaptation(),
         (pair.streams[band].copy(), pair.streams[ear.N_BANDS + band].copy()),
         segments.windows(),
+        segments.scratch(),
         smoothed,
         covariances,
     )

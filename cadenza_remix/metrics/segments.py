@@ -47,6 +47,35 @@ class Placement(NamedTuple):
     wait: int
 
 
+class Threshold(NamedTuple):
+    """Of hearing, in one band: the level of an amplitude of 1 above it, and the amplitude of its noise."""
+
+    level_db: float
+    noise_gain: float
+
+
+class Scratch(NamedTuple):
+    """One band's memory; `voltages` and `heard` must be zeros at its start.
+
+    Attributes:
+        amplitudes: (2, 3072), aligned envelopes.
+        levels: (2, 3072), in dB above threshold.
+        heard: (2, 192 + 3072), vibrations: the hop before the block, and the block.
+        noise: (3072,).
+        pairs: (3, 1538), for `fill_normal`.
+        voltages: (2, 2), of the adaptation.
+        segments: (3, 448), for `covariance`.
+    """
+
+    amplitudes: Floats
+    levels: Floats
+    heard: Floats
+    noise: Floats
+    pairs: Floats
+    voltages: Floats
+    segments: Floats
+
+
 class Windows(NamedTuple):
     """Raised-cosine windows, and what undoes their effect on a covariance at each lag.
 
@@ -81,6 +110,19 @@ def adaptation(overshoot: float = 2.0, sample_rate: int = 24000) -> Adaptation:
         scale * a11 * short_term,
         -scale * a21 * r2,
         1 / r1,
+    )
+
+
+def scratch() -> Scratch:
+    """Fresh memory for one band."""
+    return Scratch(
+        np.empty((2, BLOCK)),
+        np.empty((2, BLOCK)),
+        np.zeros((2, MOTION_HOP + BLOCK)),
+        np.empty(BLOCK),
+        np.empty((3, BLOCK // 2 + 2)),
+        np.zeros((2, 2)),
+        np.zeros((3, 2 * MOTION_HOP + 64)),
     )
 
 
@@ -120,11 +162,11 @@ def to_sensation_level(envelope: Floats, level_db: float, out: Floats) -> None:
 
 
 @compiled
-def adapt(levels: Floats, count: int, voltages: Floats, k: Adaptation) -> None:
-    """Let the inner hair cells adapt, in place; `voltages` (2, 2) go on to the next block."""
+def adapt(x_levels: Floats, y_levels: Floats, voltages: Floats, k: Adaptation) -> None:
+    """Let the inner hair cells adapt to both signals, in place; `voltages` (2, 2) go on to the next block."""
     x1, x2, y1, y2 = voltages[0, 0], voltages[0, 1], voltages[1, 0], voltages[1, 1]
-    for i in range(count):
-        x, y = levels[0, i], levels[1, i]
+    for i in range(len(x_levels)):
+        x, y = x_levels[i], y_levels[i]
         x1, x2 = (
             (k.first_from_input * x + k.first_from_second * x2) + k.first_from_first * x1,
             (k.second_from_input * x + k.second_from_first * x1) + k.second_from_second * x2,
@@ -133,8 +175,8 @@ def adapt(levels: Floats, count: int, voltages: Floats, k: Adaptation) -> None:
             (k.first_from_input * y + k.first_from_second * y2) + k.first_from_first * y1,
             (k.second_from_input * y + k.second_from_first * y1) + k.second_from_second * y2,
         )
-        levels[0, i] = (x - x1) * k.output_gain
-        levels[1, i] = (y - y1) * k.output_gain
+        x_levels[i] = (x - x1) * k.output_gain
+        y_levels[i] = (y - y1) * k.output_gain
     voltages[0, 0], voltages[0, 1], voltages[1, 0], voltages[1, 1] = x1, x2, y1, y2
 
 
@@ -292,26 +334,28 @@ def hear_block(
     envelopes: Floats,
     motions: Floats,
     first: int,
-    count: int,
+    block: tuple[int, int],
     place: Placement,
-    level_db: float,
-    noise_gain: float,
+    threshold: Threshold,
     k: Adaptation,
     streams: tuple[NormalStream, NormalStream],
-    scratch: tuple[Floats, Floats, Floats, Floats],
-    levels: Floats,
-    heard: Floats,
+    scratch: Scratch,
 ) -> None:
-    """Align, adapt and add noise to samples `first` to `first + count`; into `levels` and `heard` (2, count)."""
-    amplitudes, noise, pairs, voltages = scratch
+    """Align, adapt and add noise to the samples from `first` on; into `block` (begin, end) of `scratch`."""
+    begin, end = block
+    count = end - begin
     for row in range(2):
-        copy_aligned(envelopes[row], first + row * place.envelope_delay, count, amplitudes[row])
-        copy_aligned(motions[row], first + row * place.motion_delay, count, heard[row])
-        to_sensation_level(amplitudes[row], level_db, levels[row])
-    adapt(levels, count, voltages, k)
+        amplitudes, levels = scratch.amplitudes[row, begin:end], scratch.levels[row, begin:end]
+        heard = scratch.heard[row, MOTION_HOP + begin : MOTION_HOP + end]
+        copy_aligned(envelopes[row], first + row * place.envelope_delay, count, amplitudes)
+        copy_aligned(motions[row], first + row * place.motion_delay, count, heard)
+        to_sensation_level(amplitudes, threshold.level_db, levels)
+    adapt(scratch.levels[0, begin:end], scratch.levels[1, begin:end], scratch.voltages, k)
     for row in range(2):
-        fill_normal(streams[row], noise, count, pairs)
-        drive(amplitudes[row], levels[row], noise, noise_gain, heard[row])
+        amplitudes, levels = scratch.amplitudes[row, begin:end], scratch.levels[row, begin:end]
+        heard = scratch.heard[row, MOTION_HOP + begin : MOTION_HOP + end]
+        fill_normal(streams[row], scratch.noise, count, scratch.pairs)
+        drive(amplitudes, levels, scratch.noise, threshold.noise_gain, heard)
 
 
 @compiled
@@ -319,43 +363,41 @@ def hear_band(
     envelopes: Floats,
     motions: Floats,
     place: Placement,
-    level_db: float,
-    noise_gain: float,
+    threshold: Threshold,
     k: Adaptation,
     streams: tuple[NormalStream, NormalStream],
     w: Windows,
+    scratch: Scratch,
     smoothed: Floats,
     covariances: Floats,
 ) -> None:
-    """Stream one band to its smoothed envelopes (2, segments) and covariances (2, segments); both come in as zeros."""
+    """Stream one band to its smoothed envelopes and covariances.
+
+    Args:
+        envelopes: (2, samples), compressed.
+        motions: (2, samples), likewise.
+        place: the band's delays.
+        threshold: of hearing.
+        k: the inner hair cells' adaptation.
+        streams: the noise of each signal, moved on.
+        w: windows.
+        scratch: see there.
+        smoothed: (2, segments), zeros; gets the smoothed envelopes in dB above threshold.
+        covariances: (2, segments), zeros; gets the covariances and the reference's mean squares.
+    """
     n = envelopes.shape[1]
-    amplitudes, noise = np.empty((2, BLOCK)), np.empty(BLOCK)
-    scratch = (amplitudes, noise, np.empty((3, BLOCK // 2 + 2)), np.zeros((2, 2)))
-    levels, heard = np.zeros((2, BLOCK)), np.zeros((2, MOTION_HOP + BLOCK))
-    segment_scratch = np.zeros((3, 2 * MOTION_HOP + 64))
     for start in range(0, n, BLOCK):
         count = min(BLOCK, n - start)
         silent = min(max(place.wait - start, 0), count)
-        heard[:, :MOTION_HOP] = heard[:, BLOCK:]
-        levels[:, :silent] = 0.0
-        heard[:, MOTION_HOP : MOTION_HOP + silent] = 0.0
-        hear_block(
-            envelopes,
-            motions,
-            start + silent - place.wait,
-            count - silent,
-            place,
-            level_db,
-            noise_gain,
-            k,
-            streams,
-            scratch,
-            levels[:, silent:count],
-            heard[:, MOTION_HOP + silent : MOTION_HOP + count],
-        )
         for row in range(2):
-            smooth(levels[row, :count], start // ENVELOPE_HOP, w.envelope, smoothed[row])
-        compare(heard, count // MOTION_HOP, start // MOTION_HOP, w, segment_scratch, covariances)
+            scratch.heard[row, :MOTION_HOP] = scratch.heard[row, BLOCK:]
+            scratch.levels[row, :silent] = 0.0
+            scratch.heard[row, MOTION_HOP : MOTION_HOP + silent] = 0.0
+        first = start + silent - place.wait
+        hear_block(envelopes, motions, first, (silent, count), place, threshold, k, streams, scratch)
+        for row in range(2):
+            smooth(scratch.levels[row, :count], start // ENVELOPE_HOP, w.envelope, smoothed[row])
+        compare(scratch.heard, count // MOTION_HOP, start // MOTION_HOP, w, scratch.segments, covariances)
     finish_smoothing(smoothed, w.envelope)
 
 
