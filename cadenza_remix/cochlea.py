@@ -1,8 +1,8 @@
 """What the cochlear model does with every sample of one band, compiled.
 
-Two signals always run together, the reference and the processed one (rows 0 and 1), because their recursions do not
-wait for each other and so share the processor's time. Work goes in blocks that fit the first-level cache: recursions
-first, then loops without dependence, which the compiler vectorises.
+Two signals always run together, the reference and the processed one (rows 0 and 1), because their recursions
+do not wait for each other and so share the processor's time. Work goes in blocks that fit the first-level
+cache: recursions first, then loops without dependence, which the compiler vectorises.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ SILENCE = 1e-30
 
 @compiled
 def gammatone_step(x: float, z: State, k: Gammatone) -> State:
-    """One sample through a demodulated gammatone (transposed direct form II, in scipy's order of operations)."""
+    """One sample through a demodulated gammatone, in the order of operations of `scipy.signal.lfilter`."""
     y = z[1] + x
     return (y, z[2] + x * k.b1 - y * k.a1, z[3] + x * k.b2 - y * k.a2, z[4] - y * k.a3, -(y * k.a4))
 
@@ -164,7 +164,8 @@ def compress_band(
         k: the signal filter of each.
         control_gain: of the control filters.
         c: the band's compression.
-        envelopes: (2, samples), on entry the squared control envelopes without gain, then the compressed envelopes.
+        envelopes: (2, samples), on entry the squared control envelopes without gain, then the compressed
+            envelopes.
         motions: (2, samples), gets the compressed basilar-membrane motions.
 
     Returns:

@@ -110,6 +110,7 @@ class Settings:
     stems: str
     keep_stems: bool
     overwrite: bool
+    runs: list[Path] | None
     path: PathSettings
     sample_rate: int
     remix_sample_rate: int
@@ -209,7 +210,7 @@ def refuse_renamed_keys(arguments: list[str]) -> None:
 
 def demo_by_default(arguments: list[str]) -> list[str]:
     """The experiment to add where neither data nor a system is named."""
-    chosen = ("path.root=", "experiment=", "separator=", "stems=")
+    chosen = ("path.root=", "experiment=", "separator=", "stems=", "runs=")
     return [] if any(argument.startswith(chosen) for argument in arguments) else [DEMO_EXPERIMENT]
 
 
@@ -246,6 +247,8 @@ def _refuse_unread_keys(config: Any) -> None:
 
 
 def _default_name(config: Any, command_name: str, choices: Any) -> str:
+    if config.runs:
+        return Path(config.runs[0]).name
     if choices.experiment:
         return str(choices.experiment)
     if config.stems != "separate":

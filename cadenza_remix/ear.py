@@ -1,15 +1,15 @@
-"""The cochlear model of Kates: what a hearing loss does to the auditory filters and the compression behind them.
+"""The cochlear model of Kates: what a loss does to the auditory filters and the compression behind them.
 
-Sound goes through a middle-ear filter, then through 32 gammatone bands from 80 Hz to 8 kHz. In each band a wide control
-filter sets the bandwidth of the signal filter (louder is wider) and the gain of the outer hair cells' compression; the
-inner hair cells attenuate and adapt. This module holds what is computed once per band or ear; what runs for every
-sample is in `cochlea`.
+Sound goes through a middle-ear filter, then through 32 gammatone bands from 80 Hz to 8 kHz. In each band a
+wide control filter sets the bandwidth of the signal filter (louder is wider) and the gain of the outer hair
+cells' compression; the inner hair cells attenuate and adapt. This module holds what is computed once per band
+or ear; what runs for every sample is in `cochlea`.
 
 Arrays of 32 values go from the lowest band to the highest. Everything is checked against pyclarity 0.9.0
 (`clarity/evaluator/haspi/eb.py`), whose order of operations is kept where a result is sensitive to rounding.
 
 References:
-    Kates (2013): An auditory model for intelligibility and quality predictions. Proc. Meetings on Acoustics 19, 050184.
+    Kates (2013): An auditory model for intelligibility and quality predictions. POMA 19, 050184.
     Kates & Arehart (2016): The Hearing-Aid Audio Quality Index (HAAQI). IEEE/ACM TASLP 24(2), 354–365.
     Moore & Glasberg (1983): Formulae for auditory-filter bandwidths. JASA 74, 750–753.
     Slaney (1993): Patterson–Holdsworth auditory filter bank. Apple Technical Report 35.
@@ -70,7 +70,7 @@ class Gammatone(NamedTuple):
 
 
 class Compression(NamedTuple):
-    """Outer hair cells of one band: gain in dB falls by `slope` per dB of control level above the lower knee."""
+    """Outer hair cells of one band: above the lower knee, gain falls by `slope` dB per dB of level."""
 
     level_of_rms_1_db_spl: float
     attenuation_db: float
@@ -98,7 +98,7 @@ def bandwidths_hz() -> Floats:
 
 
 def cochlear_loss(losses_db_hl: Floats) -> CochlearLoss:
-    """Share a loss between the hair cells: four fifths to the outer ones until they can lose no more (Kates 2013).
+    """Share a loss between the hair cells: four fifths to the outer ones while they last (Kates 2013).
 
     Args:
         losses_db_hl: at `AUDIOGRAM_HZ`. Better-than-normal hearing counts as normal.
@@ -129,6 +129,11 @@ def control_bandwidths() -> Floats:
     return cochlear_loss(np.full(len(AUDIOGRAM_HZ), float(CONTROL_LOSS_DB_HL))).bandwidths
 
 
+def widest(band: int) -> float:
+    """Relative bandwidth of a band's control filter."""
+    return float(control_bandwidths()[band])
+
+
 def gammatone(band: int, bandwidth: float) -> Gammatone:
     """Design a band's filter of a relative bandwidth (Cooke's impulse-invariant gammatone, demodulated)."""
     radians_per_hz = 2 * np.pi / SAMPLE_RATE
@@ -138,22 +143,14 @@ def gammatone(band: int, bandwidth: float) -> Gammatone:
     return Gammatone(*(float(value) for value in (a1, b2, -a1, -a2, -a3, -a4, gain)))
 
 
-def group_delays(bandwidths: Floats) -> npt.NDArray[np.int64]:
-    """Samples by which each band must wait for the slowest one.
+def group_delay(band: int, bandwidth: float) -> int:
+    """Group delay in samples of a band's filter of a relative bandwidth, at its centre frequency.
 
-    The delays at the centre frequencies come from a ratio of nearly vanishing polynomials, so the operations are
-    those of `scipy.signal.group_delay` at frequency zero, one by one.
+    It comes from a ratio of nearly vanishing polynomials, so the operations are those of
+    `scipy.signal.group_delay` at frequency zero, one by one.
     """
     radians_per_hz = 2 * np.pi / SAMPLE_RATE
-    poles = np.exp(-(radians_per_hz * GAMMATONE_BANDWIDTH * bandwidths * bandwidths_hz()))
-    delays = np.array([baseband_group_delay(pole) for pole in poles])
-    rounded = np.rint(delays).astype(np.int64)
-    waits: npt.NDArray[np.int64] = rounded.max() - rounded
-    return waits
-
-
-def baseband_group_delay(a: float) -> float:
-    """Group delay in samples, at frequency zero, of the demodulated gammatone with pole `a`."""
+    a = np.exp(-(radians_per_hz * GAMMATONE_BANDWIDTH * bandwidth * bandwidths_hz()[band]))
     numerator = [1.0, 4.0 * a, 4.0 * a * a]
     denominator = [1.0, -4.0 * a, 6.0 * a * a, -4.0 * a * a * a, a * a * a * a]
     c = np.convolve(numerator, denominator[::-1])
@@ -161,7 +158,7 @@ def baseband_group_delay(a: float) -> float:
     for i in range(len(c) - 1, -1, -1):  # Horner's scheme at z = 1
         weighted = weighted + c[i] * i
         plain = plain + c[i]
-    return float(weighted / plain - len(denominator) + 1)
+    return int(np.rint(weighted / plain - len(denominator) + 1))
 
 
 def middle_ear(signal: Floats) -> Floats:

@@ -1,7 +1,8 @@
 """Logarithm and exponential for compiled loops, written so that the compiler can vectorise them.
 
-Without branches or calls, four or more values are worked on at once, several times faster than the C library's
-functions. Both are within 1 unit in the last place of the true value (checked against numpy in `test_elementary`).
+Without branches or calls, four or more values are worked on at once, several times faster than the C
+library's functions. Both are within 1 unit in the last place of the true value (checked against numpy in
+`test_elementary`).
 
 The polynomials are the minimax fits of Ng's fdlibm (Sun Microsystems 1993: `e_log.c`, `e_exp.c`).
 """
@@ -24,7 +25,7 @@ ROUNDER = 1.5 * 2.0**52  # adding it leaves the nearest integer in the low bits
 
 @compiled
 def natural_log(x: float) -> float:
-    """ln x of a normal positive number: zero, subnormal, negative and infinite ones give nonsense."""
+    """Natural logarithm of a normal positive number; any other gives nonsense."""
     bits = np.float64(x).view(np.uint64)
     biased = (bits + (BITS_OF_ONE - BITS_OF_ROOT_HALF)) >> MANTISSA_BITS
     fraction = np.uint64(bits - (biased << MANTISSA_BITS) + (EXPONENT_BIAS << MANTISSA_BITS))
@@ -46,7 +47,7 @@ def natural_log(x: float) -> float:
 
 @compiled
 def exponential(x: float) -> float:
-    """e^x for |x| below 700; beyond, nonsense."""
+    """Exponential for |x| below 700; beyond, nonsense."""
     shifted = x * LOG2_OF_E + ROUNDER
     power = shifted - ROUNDER
     high = x - power * LN2_HIGH
@@ -58,7 +59,11 @@ def exponential(x: float) -> float:
         + z
         * (
             -2.77777777770155933842e-03
-            + z * (6.61375632143793436117e-05 + z * (-1.65339022054652515390e-06 + z * 4.13813679705723846039e-08))
+            + z
+            * (
+                6.61375632143793436117e-05
+                + z * (-1.65339022054652515390e-06 + z * 4.13813679705723846039e-08)
+            )
         )
     )
     y = 1.0 - ((low - (r * c) / (2.0 - c)) - high)

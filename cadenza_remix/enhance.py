@@ -25,21 +25,15 @@ def enhance(run: Run) -> bool:
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
     music = read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate)
     given_stems = music if settings.stems.lower() == "true" else stems_in(Path(settings.stems), music)
-    claim(
-        path.exp_folder,
-        "enhance",
-        flatten(
-            {
-                "stems": settings.stems,
-                "separator": settings.separator if separated else None,
-                "amplifier": settings.amplifier,
-                "limiter": settings.limiter,
-                "sample_rate": settings.sample_rate,
-                "remix_sample_rate": settings.remix_sample_rate,
-            }
-        ),
-        overwrite=settings.overwrite,
-    )
+    depends_on = {
+        "stems": settings.stems,
+        "separator": settings.separator if separated else None,
+        "amplifier": settings.amplifier,
+        "limiter": settings.limiter,
+        "sample_rate": settings.sample_rate,
+        "remix_sample_rate": settings.remix_sample_rate,
+    }
+    claim(path.exp_folder, "enhance", flatten(depends_on), overwrite=settings.overwrite)
     work = Enhancement(
         exp_folder=path.exp_folder,
         music=music,

@@ -19,7 +19,7 @@ def evaluate(run: Run) -> bool:
         demo.write_music_at_microphones(settings)
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
     work = Evaluation(
-        exp_folder=path.exp_folder,
+        runs=tuple(settings.runs or [path.exp_folder]),
         music=read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate),
         metric=build(settings.metric, "metric", Metric),
         sample_rate=settings.sample_rate,
@@ -27,25 +27,22 @@ def evaluate(run: Run) -> bool:
         set_random_seed=settings.evaluate.set_random_seed,
         overwrite=settings.overwrite,
     )
-    claim(
-        path.exp_folder,
-        "evaluate",
-        flatten(
-            {
-                "metric": {key: settings.metric[key] for key in settings.metric if key != "threads"},
-                "sample_rate": settings.sample_rate,
-                "evaluate.set_random_seed": settings.evaluate.set_random_seed,
-            }
-        ),
-        overwrite=settings.overwrite,
-    )
+    depends_on = {
+        "metric": {key: settings.metric[key] for key in settings.metric if key != "threads"},
+        "sample_rate": settings.sample_rate,
+        "evaluate.set_random_seed": settings.evaluate.set_random_seed,
+    }
+    for folder in work.runs:
+        claim(folder, "evaluate", flatten(depends_on), overwrite=settings.overwrite)
     outcomes = run_jobs(work, pairs, "evaluate", workers=settings.executor.workers)
-    write_scores(path.exp_folder, outcomes)
-    failures = [failure(outcome) for outcome in outcomes if outcome.cause]
-    print(
-        f"evaluate: {len(outcomes) - len(failures)} of {len(outcomes)} scores in {path.exp_folder / SCORES}"
-    )
-    return report_failures(path.exp_folder, "evaluate", failures)
+    succeeded = True
+    for folder in work.runs:
+        own = [outcome for outcome in outcomes if outcome.run == folder]
+        write_scores(folder, own)
+        failures = [failure(outcome) for outcome in own if outcome.cause]
+        print(f"evaluate: {len(own) - len(failures)} of {len(own)} scores in {folder / SCORES}")
+        succeeded &= report_failures(folder, "evaluate", failures)
+    return succeeded
 
 
 main = command("evaluate", "Score enhanced signals with HAAQI against the ideal remix.", evaluate)

@@ -80,7 +80,9 @@ def score(options: argparse.Namespace) -> None:
             level_of_rms_1_db_spl=options.level,
             rng=rng,
         )
-        parts = ", ".join(f"{name} {value:.4f}" for name, value in result._asdict().items() if name != "score")
+        parts = ", ".join(
+            f"{name} {value:.4f}" for name, value in result._asdict().items() if name != "score"
+        )
         print(f"channel {channel}: HAAQI {result.score:.6f} ({parts})")
 
 

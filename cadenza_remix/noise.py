@@ -1,9 +1,10 @@
 """numpy's legacy normal deviates, drawn by many threads in one exact order.
 
-`np.random.RandomState.standard_normal` is a Mersenne Twister (Matsumoto & Nishimura 1998) with Marsaglia's polar
-method. Its draws depend on all draws before them, so `fork` runs through a long stream once without taking a logarithm
-and notes the generator's state where each part begins; the parts are then drawn independently of each other by
-`fill_normal`, at any pace. Checked against numpy: same uniforms bit for bit, normals to 2 units in the last place.
+`np.random.RandomState.standard_normal` is a Mersenne Twister (Matsumoto & Nishimura 1998) with Marsaglia's
+polar method. Its draws depend on all draws before them, so `fork` runs through a long stream once without
+taking a logarithm and notes the generator's state where each part begins; the parts are then drawn
+independently of each other by `fill_normal`, at any pace. Checked against numpy: same uniforms bit for bit,
+normals to 2 units in the last place.
 """
 
 from typing import NamedTuple
@@ -54,7 +55,7 @@ def stream_of(rng: np.random.RandomState) -> NormalStream:
     state = rng.get_state(legacy=False)
     if state["bit_generator"] != "MT19937":
         raise TypeError(
-            f"The noise's generator is {state['bit_generator']}; give np.random.RandomState(seed), which is MT19937."
+            f"The noise's generator is {state['bit_generator']}; give np.random.RandomState(seed)."
         )
     return NormalStream(
         np.array(state["state"]["key"], np.uint32),
@@ -70,7 +71,7 @@ def hand_back(rng: np.random.RandomState, stream: NormalStream) -> None:
 
 
 def fork(stream: NormalStream, count: int, parts: int) -> list[NormalStream]:
-    """Streams that start at normal 0, count, 2 × count, …; `stream` itself is moved on behind the last part."""
+    """Streams that start at normal 0, count, 2 × count, …; `stream` itself moves on behind the last."""
     starts = []
     for _ in range(parts):
         starts.append(stream.copy())
@@ -130,10 +131,8 @@ def straddling_attempt(stream: NormalStream) -> tuple[float, float, float]:
 
 
 @compiled
-def attempts(
-    stream: NormalStream, scratch: npt.NDArray[np.float64], tempered: npt.NDArray[np.uint32]
-) -> int:
-    """All attempts that the words in hand allow, as rows x, y and squared radius of `scratch`; uses no words up."""
+def attempts(stream: NormalStream, scratch: npt.NDArray[np.float64], tempered: npt.NDArray[np.uint32]) -> int:
+    """Make what attempts the words in hand allow, as rows x, y and squared radius; use no words up."""
     words = stream.words[stream.position[0] :]
     n = len(words) // ATTEMPT_WORDS
     for i in range(len(words)):
@@ -148,9 +147,9 @@ def attempts(
 
 
 @compiled
-def accepted(radius: float) -> int:
-    """1 for a point within the circle, but not its centre."""
-    return int((radius < 1.0) & (radius != 0.0))
+def accepted(radius: float) -> bool:
+    """Whether a point lies within the circle, but not at its centre."""
+    return (radius < 1.0) & (radius != 0.0)
 
 
 @compiled

@@ -1,7 +1,7 @@
 """The method: what happens to a song, a scene and a score. No files, no configuration."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from cadenza_remix.hrtf import Head, to_microphones
 from cadenza_remix.limit import Limiter
 from cadenza_remix.listener import Listener
 from cadenza_remix.loudness import integrated_loudness, match_loudness
-from cadenza_remix.metrics.base import Metric
+from cadenza_remix.metrics.base import Metric, score_each
 from cadenza_remix.output import Enhanced
 from cadenza_remix.remix import remix
 
@@ -116,26 +116,26 @@ def reference_scene(
 
 
 def evaluate_scene(
-    enhanced: Enhanced,
+    enhanced: Sequence[Enhanced],
     ideal_remix: npt.NDArray[np.float64],
     listener: Listener,
     *,
     metric: Metric,
     sample_rate: int,
     rng: np.random.RandomState,
-) -> dict[str, float]:
-    """Score an enhanced signal against the ideal one.
+) -> list[dict[str, float]]:
+    """Score enhanced signals, one per system, against the ideal one that they share.
 
     Args:
-        enhanced: (2, samples) at the rate it declares.
+        enhanced: each (2, samples) at the rate it declares.
         ideal_remix: (2, samples), the remix of the true stems, before amplification.
         listener: whose ears score.
         metric: compares the two at its own rate.
         sample_rate: Hz, of `ideal_remix`.
-        rng: where the metric's noise comes from.
+        rng: where the metric's noise comes from, the same for every signal.
 
     Returns:
-        The metric's scores by name.
+        The metric's scores by name, for each signal.
 
     Raises:
         AudioError: if an ear of the ideal remix is silent, so that nothing can be compared with it.
@@ -146,16 +146,9 @@ def evaluate_scene(
         )
     ideal = reference_scene(ideal_remix, listener, sample_rate=sample_rate)
     reference = resample(ideal, sample_rate, metric.sample_rate)
-    processed = resample(enhanced.signal, enhanced.sample_rate, metric.sample_rate)
-    return metric(
-        processed,
-        reference,
-        listener,
-        level_of_rms_1_db_spl=[
-            REFERENCE_LEVEL_DB_SPL - 20 * np.log10(rms(channel)) for channel in ideal_remix
-        ],
-        rng=rng,
-    )
+    levels_db_spl = [REFERENCE_LEVEL_DB_SPL - 20 * np.log10(rms(channel)) for channel in ideal_remix]
+    processed = [resample(one.signal, one.sample_rate, metric.sample_rate) for one in enhanced]
+    return score_each(metric, processed, reference, listener, level_of_rms_1_db_spl=levels_db_spl, rng=rng)
 
 
 def scene_rng(scene_name: str) -> np.random.RandomState:

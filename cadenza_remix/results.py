@@ -20,9 +20,10 @@ SUMMARY_COLUMNS = ("group", "name", "pairs", "left_score", "right_score", "score
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a pair: figures, or the cause of its failure."""
+    """What became of a pair in a run's folder: figures, or the cause of its failure."""
 
     pair: Pair
+    run: Path
     values: Mapping[str, Any] = field(default_factory=dict)
     cause: str | None = None
 

@@ -2,8 +2,8 @@
 
     python scripts/benchmark_haaqi.py /path/to/python-with-pyclarity [--seconds 10 60 240] [--runs 3]
 
-Each process makes the same signal, warms up on a second of it (so that neither counts compiling), scores one ear and
-tells its wall and processor seconds and the peak of its memory. The table holds medians and goes to
+Each process makes the same signal, warms up on a second of it (so that neither counts compiling), scores one
+ear and tells its wall and processor seconds and the peak of its memory. The table holds medians and goes to
 exp/benchmark_haaqi.md.
 """
 
@@ -68,7 +68,9 @@ def medians(oracle: str, seconds: float, runs: int) -> dict[str, list[float]]:
     taken: dict[str, list[list[float]]] = {system: [] for system in SYSTEMS}
     for _ in range(1 if seconds >= ONE_RUN_FROM_S else runs):
         for system in SYSTEMS:
-            taken[system].append(measure(oracle if system == "pyclarity" else sys.executable, system, seconds))
+            taken[system].append(
+                measure(oracle if system == "pyclarity" else sys.executable, system, seconds)
+            )
     return {system: [median(column) for column in zip(*rows, strict=True)] for system, rows in taken.items()}
 
 
@@ -91,9 +93,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=REPOSITORY / "exp/benchmark_haaqi.md")
     options = parser.parse_args()
     table = [
-        f"HAAQI of one ear at 24 kHz, medians; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the start.",
+        f"HAAQI of one ear, medians; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before.",
         "",
-        "| signal (s) | runs | system | wall (s) | processor (s) | speed-up | peak (MiB) | memory ratio | score − pyclarity |",
+        "| signal (s) | runs | system | wall (s) | CPU (s) | speed-up | MiB | memory ratio | difference |",
         "|--:|--:|---|--:|--:|--:|--:|--:|--:|",
     ]
     for seconds in options.seconds:

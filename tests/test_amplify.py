@@ -28,7 +28,7 @@ def test_gain_follows_the_prescription() -> None:
     np.testing.assert_allclose(insertion_gain_db(flat), [1.4, 10.4, 19.4, 17.4, 16.4, 16.4])
 
 
-def test_an_ear_without_loss_is_only_delayed(listener: Listener) -> None:
+def test_an_ear_without_loss_is_only_delayed() -> None:
     normal = Audiogram((250.0, 8000.0), (0.0, 0.0))
     amplified = Nalr(nfir=220)(NOISE, Listener("normal", normal, normal), sample_rate=SAMPLE_RATE)
     assert amplified.shape == (2, NOISE.shape[1] + 220)

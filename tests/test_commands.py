@@ -284,3 +284,18 @@ def test_the_wheel_brings_its_configuration(tmp_path: Path) -> None:
     )
     assert "spectral" in result.stdout
     assert result.stdout.strip().endswith("site/cadenza_remix/__main__.py")
+
+
+def test_several_runs_evaluated_together_score_as_each_alone(challenge: Path, commands: Commands) -> None:
+    for name, limiter in {"a": "hard_clip", "b": "tanh"}.items():
+        commands("enhance", "evaluate", more=("separator=none", f"limiter={limiter}", f"name={name}"))
+    folders = [challenge.parent / "exp/a", challenge.parent / "exp/b"]
+    alone = [(folder / "scores.csv").read_bytes() for folder in folders]
+    assert alone[0] != alone[1]
+    (folders[1] / "enhanced_signals/scene_10001_L0001_remix.flac").unlink()
+    told = commands("evaluate", expect=1, more=("runs=[exp/a,exp/b]", "overwrite=true"))
+    assert "6 of 6 scores in exp/a" in told
+    assert "5 of 6 scores in exp/b" in told
+    assert (folders[0] / "scores.csv").read_bytes() == alone[0]
+    assert (folders[1] / "scores.csv").read_text().splitlines()[1:] == alone[1].decode().splitlines()[2:]
+    assert "6 of 6 pairs scored" in commands("report", expect=1, more=("runs=[exp/a,exp/b]",))

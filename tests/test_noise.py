@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cadenza_remix.noise import NormalStream, fill_normal, fork, hand_back, skip_normal, stream_of
 
-UNITS_IN_LAST_PLACE = 4  # our logarithm and the C library's each err by less than one; division and root add to it
+UNITS_IN_LAST_PLACE = 4  # our logarithm and the C library's err by one each; root and product add theirs
 
 
 def draw(stream: NormalStream, count: int) -> npt.NDArray[np.float64]:

@@ -5,6 +5,7 @@ import pytest
 import soundfile
 
 from cadenza_remix.errors import AudioError, OutputError
+from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.output import (
     Enhanced,
     enhanced_path,
@@ -15,7 +16,6 @@ from cadenza_remix.output import (
     write_pcm16,
     write_text,
 )
-from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.scenes import Pair, Scene
 from tests.conftest import music
 

@@ -15,7 +15,7 @@ from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.errors import AudioError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs
-from cadenza_remix.ledger import Ledger, Record, fingerprint, stamps
+from cadenza_remix.ledger import Record, fingerprint, stamps
 from cadenza_remix.limit import Limiter
 from cadenza_remix.results import Outcome
 from cadenza_remix.scenes import Job, Pair
@@ -57,9 +57,12 @@ class Enhancement:
         Raises:
             CadenzaError: if the song cannot be read or separated.
         """
-        ledger = Ledger(self.exp_folder / "parts" / "enhance")
-        origins = {pair.name: self._origin(pair) for pair in job.pairs}
-        return do_pairs(job, ledger, origins, self._begin, overwrite=self.overwrite)
+        return do_pairs(job, self.runs, "enhance", self._origin, self._begin, overwrite=self.overwrite)
+
+    @property
+    def runs(self) -> tuple[Path, ...]:
+        """The one run that is enhanced."""
+        return (self.exp_folder,)
 
     def check(self, job: Job) -> None:
         """Look at the headers of what the job will read.
@@ -86,7 +89,7 @@ class Enhancement:
             gains_db = next(pair.scene.gains_db for pair in pairs if pair.scene.name == scene)
             return pipeline.remix_scene(stems, gains_db, mixture, sample_rate=self.sample_rate)
 
-        return lambda pair: self._enhance(pair, remix(pair.scene.name))
+        return lambda pair, _: {self.exp_folder: self._enhance(pair, remix(pair.scene.name))}
 
     def _stems(self, pair: Pair, mixture: Signal) -> Stems:
         song = pair.scene.song
@@ -113,9 +116,9 @@ class Enhancement:
         path = output.enhanced_path(self.exp_folder, pair)
         output.write_pcm16(path, enhanced, sample_rate=self.output_sample_rate, file_format="FLAC")
         seconds = round(time.perf_counter() - begin_s, 3)
-        return Record(self._origin(pair), stamps([path]), {"seconds": seconds})
+        return Record(self._origin(pair, self.exp_folder), stamps([path]), {"seconds": seconds})
 
-    def _origin(self, pair: Pair) -> str:
+    def _origin(self, pair: Pair, _run: Path) -> str:
         inputs = [self.music[pair.scene.song].path(MIXTURE)]
         if self.given_stems:
             given = self.given_stems[pair.scene.song]

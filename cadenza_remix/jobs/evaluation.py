@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from cadenza_remix import output, pipeline
 from cadenza_remix.datasets.challenge import MIXTURE, Music
+from cadenza_remix.errors import CadenzaError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs
-from cadenza_remix.ledger import Ledger, Record, fingerprint, stamps
+from cadenza_remix.ledger import Record, fingerprint, stamps
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.output import Enhanced
 from cadenza_remix.results import Outcome
@@ -26,7 +27,7 @@ class Evaluation:
     """Compares enhanced signals with the ideal ones, made from the true stems once per scene.
 
     Attributes:
-        exp_folder: the run's folder.
+        runs: the folders of the runs; those that share scenes share what is ideal in them.
         music: where each song at the microphones lies.
         metric: compares two signals for a listener.
         sample_rate: Hz, of the music.
@@ -35,7 +36,7 @@ class Evaluation:
         overwrite: score again what is scored already.
     """
 
-    exp_folder: Path
+    runs: tuple[Path, ...]
     music: Mapping[str, Music]
     metric: Metric
     sample_rate: int
@@ -49,9 +50,7 @@ class Evaluation:
         Raises:
             CadenzaError: if the song's true stems cannot be read.
         """
-        ledger = Ledger(self.exp_folder / "parts" / "evaluate")
-        origins = {pair.name: self._origin(pair) for pair in job.pairs}
-        return do_pairs(job, ledger, origins, self._begin, overwrite=self.overwrite)
+        return do_pairs(job, self.runs, "evaluate", self._origin, self._begin, overwrite=self.overwrite)
 
     def check(self, job: Job) -> None:
         """Look at the headers of the true stems.
@@ -73,29 +72,40 @@ class Evaluation:
             gains_db = next(pair.scene.gains_db for pair in pairs if pair.scene.name == scene)
             return pipeline.remix_scene(stems, gains_db, mixture, sample_rate=self.sample_rate)
 
-        return lambda pair: self._evaluate(pair, ideal_remix(pair.scene.name))
+        return lambda pair, runs: self._evaluate(pair, runs, ideal_remix(pair.scene.name))
 
-    def _evaluate(self, pair: Pair, ideal_remix: Signal) -> Record:
+    def _evaluate(
+        self, pair: Pair, runs: Sequence[Path], ideal_remix: Signal
+    ) -> Mapping[Path, Record | Exception]:
         begin_s = time.perf_counter()
-        enhanced = output.read_enhanced(
-            output.enhanced_path(self.exp_folder, pair),
-            duration_s=ideal_remix.shape[1] / self.sample_rate,
-            tail_s=pipeline.REFERENCE_AMPLIFIER.nfir / self.sample_rate,
-        )
+        made: dict[Path, Record | Exception] = {}
+        heard: dict[Path, Enhanced] = {}
+        for run in runs:
+            try:
+                heard[run] = self._read(pair, run, ideal_remix.shape[1] / self.sample_rate)
+            except CadenzaError as error:
+                made[run] = error
         scores = pipeline.evaluate_scene(
-            enhanced,
+            list(heard.values()),
             ideal_remix,
             pair.listener,
             metric=self.metric,
             sample_rate=self.sample_rate,
             rng=pipeline.scene_rng(pair.scene.name) if self.set_random_seed else np.random.RandomState(),
         )
-        details = {
-            "status": self._status(enhanced),
-            "clipped_percent": round(enhanced.clipped_percent, 4),
-            "seconds": round(time.perf_counter() - begin_s, 3),
-        }
-        return Record(self._origin(pair), values=scores | details)
+        seconds = (time.perf_counter() - begin_s) / max(len(heard), 1)
+        for (run, enhanced), values in zip(heard.items(), scores, strict=True):
+            details = {
+                "status": self._status(enhanced),
+                "clipped_percent": round(enhanced.clipped_percent, 4),
+                "seconds": round(seconds, 3),
+            }
+            made[run] = Record(self._origin(pair, run), values=values | details)
+        return made
+
+    def _read(self, pair: Pair, run: Path, duration_s: float) -> Enhanced:
+        tail_s = pipeline.REFERENCE_AMPLIFIER.nfir / self.sample_rate
+        return output.read_enhanced(output.enhanced_path(run, pair), duration_s=duration_s, tail_s=tail_s)
 
     def _status(self, enhanced: Enhanced) -> str:
         """What is odd about a signal that can be scored all the same."""
@@ -106,8 +116,8 @@ class Evaluation:
             oddities.append("silent ear")
         return "; ".join(oddities) or "ok"
 
-    def _origin(self, pair: Pair) -> str:
+    def _origin(self, pair: Pair, run: Path) -> str:
         music = self.music[pair.scene.song]
         inputs = [music.path(name) for name in (MIXTURE, *pair.scene.gains_db)]
-        inputs.append(output.enhanced_path(self.exp_folder, pair))
+        inputs.append(output.enhanced_path(run, pair))
         return fingerprint((pair, stamps(inputs), self.metric, self.sample_rate, self.set_random_seed))

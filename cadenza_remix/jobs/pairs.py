@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from cadenza_remix.errors import CadenzaError
 from cadenza_remix.ledger import Ledger, Record
@@ -10,13 +11,15 @@ from cadenza_remix.results import Outcome
 from cadenza_remix.scenes import Job, Pair
 
 logger = logging.getLogger(__name__)
-DoPair = Callable[[Pair], Record]
+# Does a pair for some runs; for each, the record of what was made or why it was not.
+DoPair = Callable[[Pair, Sequence[Path]], Mapping[Path, Record | Exception]]
 
 
 def do_pairs(
     job: Job,
-    ledger: Ledger,
-    origins: Mapping[str, str],
+    runs: Sequence[Path],
+    command: str,
+    origin: Callable[[Pair, Path], str],
     begin: Callable[[Sequence[Pair]], DoPair],
     *,
     overwrite: bool,
@@ -25,35 +28,61 @@ def do_pairs(
 
     Args:
         job: the song with its pairs.
-        ledger: where finished pairs are recorded.
-        origins: fingerprint of what each pair is made from, by the pair's name.
+        runs: folders; a pair is done for all of them at once, since they share what it is made from.
+        command: whose records these are.
+        origin: gives the fingerprint of what a pair of a run is made from.
         begin: does what the pairs share, and gives the function that does one; not called if all are
-        finished.
+            finished.
         overwrite: do all of them.
 
     Returns:
-        An outcome per pair, in the job's order.
+        An outcome per run and pair, pairs in the job's order.
 
     Raises:
         CadenzaError: what `begin` raises; then no pair of this song can be done.
     """
-    records = {} if overwrite else ledger.read(job.song)
-    records = {name: r for name, r in records.items() if name in origins and r.is_current(origins[name])}
-    todo = [pair for pair in job.pairs if pair.name not in records]
-    causes: dict[str, str] = {}
+    ledgers = {run: Ledger(run / "parts" / command) for run in runs}
+    records = {run: {} if overwrite else ledger.read(job.song) for run, ledger in ledgers.items()}
+
+    def finished(pair: Pair, run: Path) -> bool:
+        record = records[run].get(pair.name)
+        return record is not None and record.is_current(origin(pair, run))
+
+    todo = [(pair, [run for run in runs if not finished(pair, run)]) for pair in job.pairs]
+    todo = [(pair, unfinished) for pair, unfinished in todo if unfinished]
+    causes: dict[tuple[Path, str], str] = {}
     if todo:
-        do_pair = begin(todo)
-        for pair in todo:
-            try:
-                records[pair.name] = do_pair(pair)
-            except Exception as error:
-                if not isinstance(error, CadenzaError):
-                    logger.exception("Unexpected failure at %s", pair.name)
-                causes[pair.name] = describe(error)
-        ledger.write(job.song, records)
-    return [
-        Outcome(pair, cause=causes[pair.name])
-        if pair.name in causes
-        else Outcome(pair, records[pair.name].values)
-        for pair in job.pairs
-    ]
+        do_pair = begin([pair for pair, _ in todo])
+        for pair, unfinished in todo:
+            for run, made in _attempt(do_pair, pair, unfinished).items():
+                if isinstance(made, Record):
+                    records[run][pair.name] = made
+                else:
+                    causes[run, pair.name] = _told(made, pair)
+        for run, ledger in ledgers.items():
+            ledger.write(job.song, records[run])
+    return [_outcome(pair, run, records, causes) for run in runs for pair in job.pairs]
+
+
+def _attempt(do_pair: DoPair, pair: Pair, runs: Sequence[Path]) -> Mapping[Path, Record | Exception]:
+    try:
+        return do_pair(pair, runs)
+    except Exception as error:
+        return dict.fromkeys(runs, error)
+
+
+def _told(error: Exception, pair: Pair) -> str:
+    if not isinstance(error, CadenzaError):
+        logger.error("Unexpected failure at %s", pair.name, exc_info=error)
+    return describe(error)
+
+
+def _outcome(
+    pair: Pair,
+    run: Path,
+    records: Mapping[Path, Mapping[str, Record]],
+    causes: Mapping[tuple[Path, str], str],
+) -> Outcome:
+    if (run, pair.name) in causes:
+        return Outcome(pair, run, cause=causes[run, pair.name])
+    return Outcome(pair, run, records[run][pair.name].values)

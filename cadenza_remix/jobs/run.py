@@ -19,12 +19,17 @@ SHOWN_FAILURES = 5
 class Work(Protocol):
     """What is done with a job."""
 
+    @property
+    def runs(self) -> Sequence[Path]:
+        """The folders it is done for."""
+        ...
+
     def check(self, job: Job) -> None:
         """Raise a CadenzaError if the job cannot succeed; reads headers only."""
         ...
 
     def __call__(self, job: Job) -> list[Outcome]:
-        """Do the job; an outcome per pair."""
+        """Do the job; an outcome per run and pair."""
         ...
 
 
@@ -32,22 +37,26 @@ def run_jobs(work: Work, pairs: Sequence[Pair], command: str, *, workers: int | 
     """Do all pairs, song by song; a song that cannot succeed is found out before the work starts.
 
     Returns:
-        An outcome per pair, in the order of `pairs`.
+        An outcome per run and pair, pairs in the order given.
     """
-    jobs = group_by_song(pairs)
-    hopeless = {job.song: cause for job in jobs if (cause := _cause(work, job))}
-    outcomes = [Outcome(p, cause=hopeless[p.scene.song]) for p in pairs if p.scene.song in hopeless]
-    able = [job for job in jobs if job.song not in hopeless]
+    outcomes, able = [], []
+    for job in group_by_song(pairs):
+        cause = _cause(work, job)
+        if cause:
+            outcomes += _failed(work, job, cause)
+        else:
+            able.append(job)
     total = sum(len(job.pairs) for job in able)
     with tqdm(desc=command, total=total, unit="pair", disable=None) as bar:
         for job, result in run_all(work, able, workers=workers):
-            if isinstance(result, str):
-                outcomes += [Outcome(pair, cause=result) for pair in job.pairs]
-            else:
-                outcomes += result
+            outcomes += _failed(work, job, result) if isinstance(result, str) else result
             bar.update(len(job.pairs))
-    by_pair = {outcome.pair.name: outcome for outcome in outcomes}
-    return [by_pair[pair.name] for pair in pairs]
+    found = {(outcome.run, outcome.pair.name): outcome for outcome in outcomes}
+    return [found[run, pair.name] for run in work.runs for pair in pairs]
+
+
+def _failed(work: Work, job: Job, cause: str) -> list[Outcome]:
+    return [Outcome(pair, run, cause=cause) for run in work.runs for pair in job.pairs]
 
 
 def report_failures(exp_folder: Path, command: str, failures: Sequence[Mapping[str, str]]) -> bool:

@@ -9,19 +9,18 @@ from scipy.fft import irfft, next_fast_len, rfft
 
 from cadenza_remix.compiled import compiled
 from cadenza_remix.ear import SAMPLE_RATE
-from cadenza_remix.metrics import segments
 
 Floats = npt.NDArray[np.float64]
 Spectra = npt.NDArray[np.complex128]
 
 DISPERSION = 48  # samples: 2 ms, kept before the best broadband alignment for the cochlea's dispersion
 MAX_BAND_DELAY = SAMPLE_RATE // 10  # samples: 100 ms
-BLOCK = 16000  # samples correlated at a time; four spectra stay within the second-level cache
+BLOCK = 22500  # samples correlated at a time: their spectra stay within the second-level cache
 AUDIBLE = 0.001  # of the reference's peak: what is less at either end is cut off
 
 
 def align_broadband(reference: Floats, processed: Floats) -> Floats:
-    """Shift the processed signal to 2 ms behind the reference, zeros filling the gap; both are equally long."""
+    """Shift the processed signal to 2 ms behind the reference, zeros in the gap; lengths are equal."""
     n = len(reference)
     length = next_fast_len(2 * n - 1, real=True)
     spectrum = rfft(reference - reference.mean(), length)
@@ -51,41 +50,49 @@ def audible_part(reference: Floats) -> slice:
 
 
 @compiled
-def accumulate(first: Spectra, second: Spectra, total: Spectra) -> None:
-    """Add a cross-spectrum to a total."""
-    for row in range(first.shape[0]):
-        for i in range(first.shape[1]):
-            total[row, i] += np.conj(first[row, i]) * second[row, i]
+def copy_aligned(source: Floats, first: int, count: int, out: Floats) -> None:
+    """Copy `count` samples from `first` on, zeros where there are none."""
+    begin = min(max(first, 0), first + count)
+    end = max(min(first + count, len(source)), begin)
+    out[: begin - first] = 0.0
+    out[begin - first : end - first] = source[begin:end]
+    out[end - first : count] = 0.0
+
+
+@compiled
+def accumulate(spectra: Spectra, totals: Spectra) -> None:
+    """Add the cross-spectra of rows 0 and 1, and of rows 2 and 3, to their totals."""
+    for row in range(len(totals)):
+        for i in range(totals.shape[1]):
+            totals[row, i] += np.conj(spectra[2 * row, i]) * spectra[2 * row + 1, i]
 
 
 def band_delays(envelopes: Floats, motions: Floats) -> tuple[int, int]:
     """Delays of a band's processed envelope and motion behind the reference's, within ±100 ms.
 
-    Only the lags wanted are computed: cross-spectra of blocks are added up (overlap-save) and turned back once.
+    Only the lags wanted are computed: cross-spectra of blocks are added up (overlap-save) and turned back
+    once.
 
     Args:
         envelopes: (2, samples), reference and processed.
         motions: likewise.
     """
     n = envelopes.shape[1]
-    max_lag = min(MAX_BAND_DELAY, n)
+    max_lag: int = min(MAX_BAND_DELAY, n)
     step = -(-n // -(-n // BLOCK))
     length = next_fast_len(step + 2 * max_lag, real=True)
-    blocks = np.zeros((2, 2, length))  # first and second signal; envelope and motion
-    spectra = np.empty((2, 2, length // 2 + 1), np.complex128)
-    total = np.zeros_like(spectra[0])
+    blocks = np.zeros((4, length))  # envelopes, then motions
+    spectra = np.empty((4, length // 2 + 1), np.complex128)
+    totals = np.zeros((2, length // 2 + 1), np.complex128)
     for start in range(0, n, step):
         count = min(step, n - start)
-        for row, pair in enumerate((envelopes, motions)):
-            segments.copy_aligned(pair[0], start, count, blocks[0, row])
-            segments.copy_aligned(pair[1], start - max_lag, count + 2 * max_lag, blocks[1, row])
-        blocks[0, :, count:] = 0.0
-        blocks[1, :, count + 2 * max_lag :] = 0.0
-        for signal in range(2):  # into memory that is there already: fresh pages would cost as much again
-            np.fft.rfft(blocks[signal], out=spectra[signal])
-        accumulate(spectra[0], spectra[1], total)
-    correlations = irfft(total, length)[:, int(max_lag == n) : 2 * max_lag]  # from the lowest delay up
-    envelope_delay, motion_delay = (
-        max_lag - 1 - int(np.argmax(correlation[::-1])) for correlation in correlations
-    )
-    return envelope_delay, motion_delay
+        for i, pair in enumerate((envelopes, motions)):
+            copy_aligned(pair[0], start, count, blocks[2 * i])
+            copy_aligned(pair[1], start - max_lag, count + 2 * max_lag, blocks[2 * i + 1])
+        blocks[0::2, count:] = 0.0
+        blocks[1::2, count + 2 * max_lag :] = 0.0
+        np.fft.rfft(blocks, out=spectra)  # fresh memory for each block would cost half as much again
+        accumulate(spectra, totals)
+    correlations = irfft(totals, length)[:, int(max_lag == n) : 2 * max_lag]  # from the lowest delay up
+    backwards = [int(np.argmax(correlation[::-1])) for correlation in correlations]
+    return max_lag - 1 - backwards[0], max_lag - 1 - backwards[1]

@@ -39,3 +39,35 @@ class Metric(Protocol):
             Scores by name, `score` the one that counts.
         """
         ...
+
+
+def score_each(
+    metric: Metric,
+    enhanced: Sequence[npt.NDArray[np.floating]],
+    reference: npt.NDArray[np.floating],
+    listener: Listener,
+    *,
+    level_of_rms_1_db_spl: Sequence[float],
+    rng: np.random.RandomState,
+) -> list[dict[str, float]]:
+    """Score several systems' signals against one reference, each as if it were the only one.
+
+    Args:
+        metric: what scores.
+        enhanced: (2, samples) each.
+        reference: (2, samples).
+        listener: whose ears.
+        level_of_rms_1_db_spl: per ear.
+        rng: every signal meets the same noise; it is left as after one of them.
+
+    Returns:
+        The scores of each signal.
+    """
+    state = rng.get_state(legacy=False)
+    scores = []
+    for signal in enhanced:
+        rng.set_state(state)
+        scores.append(
+            metric(signal, reference, listener, level_of_rms_1_db_spl=level_of_rms_1_db_spl, rng=rng)
+        )
+    return scores

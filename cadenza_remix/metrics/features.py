@@ -1,8 +1,10 @@
 """What HAAQI reads from the cochlea's output: cepstral correlation, coherence, and spectral differences.
 
-Arrays are (32 bands, segments). Equations are those of Kates & Arehart (2016), IEEE/ACM TASLP 24(2), 354–365; checked
-against pyclarity 0.9.0 (`melcor9`, `ave_covary2`, `spectrum_diff`).
+Arrays are (32 bands, segments). Equations are those of Kates & Arehart (2016), IEEE/ACM TASLP 24(2), 354–365;
+checked against pyclarity 0.9.0 (`melcor9`, `ave_covary2`, `spectrum_diff`).
 """
+
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +26,8 @@ SILENCE = 1e-30
 def audible_segments(levels_db: Floats) -> npt.NDArray[np.intp]:
     """Segments whose loudness, averaged over bands, is above the threshold."""
     loudness = np.sum(10 ** (levels_db / 20), axis=0) / len(levels_db)
-    return np.flatnonzero(20 * np.log10(loudness) > AUDIBLE_DB_SL)
+    audible: npt.NDArray[np.intp] = np.flatnonzero(20 * np.log10(loudness) > AUDIBLE_DB_SL)
+    return audible
 
 
 def cepstra(levels_db: Floats) -> Floats:
@@ -33,7 +36,7 @@ def cepstra(levels_db: Floats) -> Floats:
     basis = np.cos(np.outer(np.arange(n), np.arange(N_CEPSTRAL)) * np.pi / (n - 1))
     basis /= np.linalg.norm(basis, axis=0, keepdims=True)
     cepstrum = np.asarray(basis.T @ levels_db)
-    return cepstrum - cepstrum.mean(axis=1, keepdims=True)
+    return np.asarray(cepstrum - cepstrum.mean(axis=1, keepdims=True))
 
 
 def modulation_filters() -> list[Floats]:
@@ -41,7 +44,7 @@ def modulation_filters() -> list[Floats]:
     edges = [edge / MODULATION_NYQUIST_HZ for edge in MODULATION_EDGES_HZ]
     bands = [
         firwin(MODULATION_TAPS, [low, high], window="hann", pass_zero="bandpass")
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
+        for low, high in pairwise(edges)
     ]
     return [*bands, firwin(MODULATION_TAPS, edges[-1], window="hann", pass_zero="highpass")]
 

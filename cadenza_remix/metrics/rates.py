@@ -1,7 +1,7 @@
 """Bring a signal to the ear model's 24 kHz as HAAQI does it: polyphase, then the level it had.
 
-As pyclarity 0.9.0 `resample_24khz` for 16, 32 and 48 kHz; other rates are converted by their true ratio, where
-pyclarity rounds them to whole kHz.
+As pyclarity 0.9.0 `resample_24khz` for 16, 32 and 48 kHz; other rates are converted by their true ratio,
+where pyclarity rounds them to whole kHz.
 """
 
 import math
@@ -29,14 +29,16 @@ def check_rate(sample_rate: int) -> None:
     low, high = RATES_HZ
     if sample_rate != int(sample_rate) or not low <= sample_rate <= high:
         raise AudioError(
-            f"The sample rate is {sample_rate}; give the signals' rate in Hz, a whole number from {low} to {high}."
+            f"The sample rate is {sample_rate}; give the signals' in Hz, a whole number from {low} to {high}."
         )
 
 
 def to_model_rate(signal: Floats, sample_rate: int) -> Floats:
     """Convert a `(samples,)` signal to 24 kHz; silence stays silence."""
     if sample_rate == SAMPLE_RATE or not signal.any():
-        return signal if sample_rate == SAMPLE_RATE else np.zeros(-(-len(signal) * SAMPLE_RATE // sample_rate))
+        return (
+            signal if sample_rate == SAMPLE_RATE else np.zeros(-(-len(signal) * SAMPLE_RATE // sample_rate))
+        )
     divisor = math.gcd(SAMPLE_RATE, sample_rate)
     converted = np.asarray(resample_poly(signal, SAMPLE_RATE // divisor, sample_rate // divisor))
     if sample_rate < SAMPLE_RATE:

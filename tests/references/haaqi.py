@@ -3,8 +3,8 @@
     pip install pyclarity==0.9.0      (in an environment of its own)
     python tests/references/haaqi.py
 
-The figures were read through: identical signals score above 0.99, silence below 0.1, the rest in between as the
-damage suggests.
+The figures were read through: identical signals score above 0.99, silence below 0.1, the rest in between as
+the damage suggests.
 """
 
 import json
@@ -32,7 +32,8 @@ def figures(case: Case) -> dict[str, float | str]:
         equalisation=2,
         level1=case.level_of_rms_1_db_spl,
     )
-    values = {"score": score, "nonlinear": nonlinear, "linear": linear, **dict(zip(NAMES, parts, strict=True))}
+    values = {"score": score, "nonlinear": nonlinear, "linear": linear}
+    values |= dict(zip(NAMES, parts, strict=True))
     print(case.name, score, flush=True)
     return {
         **{name: float(value) for name, value in values.items()},

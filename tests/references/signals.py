@@ -5,6 +5,7 @@ Signals are rounded to 2^-40, so that a last bit that differs between machines c
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ Signal = npt.NDArray[np.float64]
 Process = Callable[[Signal, np.random.RandomState], Signal]
 
 RATE = 24000
+AMPLIFIED_DB_SPL = 105.0  # of an RMS of 1, where the reference counts as amplified for a large loss
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 AUDIOGRAMS_DB_HL = {
     "normal": (0, 0, 0, 0, 0, 0),
@@ -50,6 +52,7 @@ def rounded(signal: Signal) -> Signal:
     return np.round(signal * 2.0**40) / 2.0**40
 
 
+@cache
 def music(seconds: float = 3.0, sample_rate: int = RATE, seed: int = 0) -> Signal:
     """Plucked chords over a beat of noise bursts, RMS 1."""
     rng = np.random.RandomState(seed)
@@ -63,11 +66,14 @@ def music(seconds: float = 3.0, sample_rate: int = RATE, seed: int = 0) -> Signa
                 signal += (after > 0) * tone * np.exp(-after * (2 + partial)) / partial**1.2
         burst = np.exp(-after * rng.choice([25.0, 60.0])) * (after > 0)
         signal += 0.6 * burst * rng.standard_normal(len(time))
-    return rounded(signal / np.sqrt(np.mean(signal**2)))
+    signal = rounded(signal / np.sqrt(np.mean(signal**2)))
+    signal.flags.writeable = False
+    return signal
 
 
 def clipped(x: Signal, _: np.random.RandomState) -> Signal:
-    return np.clip(x, -1.0, 1.0)
+    limit = rounded(np.sqrt(np.mean(x**2)))
+    return np.clip(x, -limit, limit)
 
 
 def low_passed(x: Signal, _: np.random.RandomState) -> Signal:
@@ -83,7 +89,10 @@ def noisy(snr_db: float) -> Process:
 
 
 def delayed(samples: int) -> Process:
-    return lambda x, _: np.concatenate((np.zeros(samples), x))[: len(x)] if samples > 0 else np.concatenate((x[-samples:], np.zeros(-samples)))
+    zeros = np.zeros(abs(samples))
+    if samples > 0:
+        return lambda x, _: np.concatenate((zeros, x))[: len(x)]
+    return lambda x, _: np.concatenate((x[-samples:], zeros))
 
 
 def scaled(gain_db: float) -> Process:
@@ -129,12 +138,14 @@ def processed(reference: Signal, process: str) -> Signal:
 def synthetic_cases() -> Iterator[Case]:
     """Every process, over the audiograms in turn; then levels, rates, odd lengths and rims of silence."""
     for number, process in enumerate(PROCESSES):
-        reference = music(seed=number)
+        reference = music(seed=number % 3)
         audiogram = list(AUDIOGRAMS_DB_HL)[number % len(AUDIOGRAMS_DB_HL)]
-        yield Case(process, reference, processed(reference, process), audiogram, seed=number)
+        level = AMPLIFIED_DB_SPL if audiogram in ("severe", "profound") else 65.0
+        yield Case(process, reference, processed(reference, process), audiogram, RATE, level, number)
     for audiogram in AUDIOGRAMS_DB_HL:
         reference = music(2.0, seed=50)
-        yield Case(f"hearing-{audiogram}", reference, processed(reference, "noisy-20"), audiogram)
+        noisy_20 = processed(reference, "noisy-20")
+        yield Case(f"hearing-{audiogram}", reference, noisy_20, audiogram, RATE, 90.0)
     for level_db_spl in (40.0, 95.0):
         reference = music(2.0, seed=60)
         yield Case(
@@ -167,13 +178,15 @@ REAL_SECONDS = 4.0
 
 
 def real_cases() -> Iterator[Case]:
-    """Real music where it is at hand: left channel as reference, then the separated vocals as the processed signal."""
+    """Real music where it is at hand: left channels, damaged or with all but the vocals taken out."""
     for folder, start, process, audiogram in REAL:
         reference = excerpt(SHARED / folder / "mixture.wav", start)
         name = Path(folder).name
-        yield Case(f"{name}: {process}", reference, processed(reference, process), audiogram, RATE, 100.0)
+        yield Case(
+            f"{name}: {process}", reference, processed(reference, process), audiogram, RATE, AMPLIFIED_DB_SPL
+        )
         vocals = excerpt(SHARED / folder / "vocals.wav", start)
-        yield Case(f"{name}: vocals only", reference, vocals, audiogram, RATE, 100.0)
+        yield Case(f"{name}: vocals only", reference, vocals, audiogram, RATE, AMPLIFIED_DB_SPL)
 
 
 def excerpt(path: Path, start: float) -> Signal:

@@ -1,21 +1,12 @@
-"""Stage 5: bring an amplified signal within full scale, last before it is quantised."""
+"""Limiters without memory."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cadenza_remix.audio import Float
 from cadenza_remix.listener import Listener
-
-
-class Limiter(Protocol):
-    """Keeps a signal within ±1 at the output's sample rate."""
-
-    def __call__(self, signal: NDArray[Float], listener: Listener, *, sample_rate: int) -> NDArray[Float]:
-        """Limit a `(2, samples)` signal to |y| ≤ 1, keeping its shape."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -46,3 +37,26 @@ class Tanh:
     ) -> NDArray[Float]:
         """Limit a `(2, samples)` signal to |y| < 1."""
         return np.tanh(signal)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Turn the whole signal down, both ears alike, so that its highest peak is at full scale.
+
+    Attributes:
+        most_db: how far it is turned down at most; what then still exceeds full scale is cut off.
+    """
+
+    most_db: float = float("inf")
+
+    def __call__(
+        self,
+        signal: NDArray[Float],
+        listener: Listener,  # noqa: ARG002 (the contract)
+        *,
+        sample_rate: int,  # noqa: ARG002
+    ) -> NDArray[Float]:
+        """Limit a `(2, samples)` signal to |y| ≤ 1; what is within full scale comes back unchanged."""
+        peak = np.abs(signal).max(initial=1)
+        gain = max(float(1 / peak), 10 ** (-self.most_db / 20))
+        return np.clip(signal * signal.dtype.type(gain), -1, 1)

@@ -1,0 +1,14 @@
+"""Amplified stereo, already at the output rate, to within full scale.
+
+- `clip` — memoryless: cut off, bend, or scale the whole signal
+- `lookahead` — one gain that turns down in time for every peak; may run live
+- `multiband` — bands give way where the listener loses least, before the look-ahead limiter
+- `bands`, `audibility` — what `multiband` is made of: a zero-phase filter bank, and what an ear hears of it
+"""
+
+from cadenza_remix.limit.base import Limiter
+from cadenza_remix.limit.clip import HardClip, Scale, Tanh
+from cadenza_remix.limit.lookahead import LookAhead
+from cadenza_remix.limit.multiband import Multiband
+
+__all__ = ["HardClip", "Limiter", "LookAhead", "Multiband", "Scale", "Tanh"]

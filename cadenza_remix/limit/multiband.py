@@ -1,0 +1,128 @@
+"""A limiter whose bands give way where it costs the listener least.
+
+A hearing aid for a severe loss amplifies music far beyond full scale, and turning it all down makes it inaudible
+again. So, per ear:
+
+1. Bands that the ear hardly hears are turned down for the whole piece, as far as the highest peak asks for
+   (`audibility`): amplification for what stays inaudible anyway takes room from the rest.
+2. Loud bands are slowly turned down while the level is too high, the loudest most: gains that change in a
+   quarter of a second keep the modulations by which quality is judged (20 to 125 Hz; Kates & Arehart 2016). An ear
+   that hears little above its threshold is turned down less.
+3. A look-ahead limiter takes half of the remaining excess and lets the rest be cut off. One gain for all bands does
+   not change the spectrum's shape, so it may be fast.
+
+References:
+    Kates & Arehart (2016): The Hearing-Aid Audio Quality Index (HAAQI). IEEE/ACM TASLP 24(2), 354–365.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
+from scipy.signal import oaconvolve
+
+from cadenza_remix.audio import Float
+from cadenza_remix.limit.audibility import cheapest_attenuations_db, sensation_levels_db
+from cadenza_remix.limit.bands import FilterBank
+from cadenza_remix.limit.lookahead import LookAhead
+from cadenza_remix.listener import Audiogram, Listener
+
+Floats = npt.NDArray[np.float64]
+
+SILENCE = 1e-20  # power that stands for none
+
+
+@dataclass(frozen=True)
+class Multiband:
+    """Multiband limiter; not causal, as it looks at the whole piece.
+
+    Attributes:
+        level_of_rms_1_db_spl: the sound pressure level that an RMS of 1 stands for, as far as it is known:
+            the challenge plays the music before amplification at 65 dB SPL, about -17 dB full scale.
+        peak_drive_db: peaks this far over full scale are left to the later steps by the first.
+        price: the most that the first step may pay, in dB² for all the power there is.
+        ceiling_db: RMS re full scale above which the second step acts.
+        slope: of loud bands' levels over the water line, how many dB the second step takes per dB.
+        smoothing_s: length of the window that levels are averaged over.
+        audible_share: of the ear's mean level above threshold, how much the second step may take.
+        final_share: of the remaining excess in dB, how much the look-ahead limiter takes.
+        final_most_db: excess that counts there.
+        look_ahead_ms: of the look-ahead limiter.
+    """
+
+    level_of_rms_1_db_spl: float = 82.0
+    peak_drive_db: float = 12.0
+    price: float = 50.0
+    ceiling_db: float = -8.0
+    slope: float = 0.25
+    smoothing_s: float = 1.0
+    audible_share: float = 0.6
+    final_share: float = 0.5
+    final_most_db: float = 12.0
+    look_ahead_ms: float = 10.0
+
+    def __call__(
+        self, signal: NDArray[Float], listener: Listener, *, sample_rate: int
+    ) -> NDArray[Float]:
+        """Limit a `(2, samples)` signal to |y| ≤ 1; an ear within full scale comes back unchanged."""
+        bank = FilterBank(sample_rate)
+        fitted = np.stack(
+            [
+                self.fit_ear(ear.astype(np.float64), audiogram, bank)
+                for ear, audiogram in zip(signal, listener.ears, strict=True)
+            ]
+        )
+        final = LookAhead(self.look_ahead_ms, share=self.final_share, most_db=self.final_most_db)
+        return final(fitted, listener, sample_rate=sample_rate).astype(signal.dtype)
+
+    def fit_ear(self, ear: Floats, audiogram: Audiogram, bank: FilterBank) -> Floats:
+        """The first two steps, for one ear of `(samples,)`."""
+        peak = np.abs(ear).max(initial=0)
+        if peak <= 1:
+            return ear
+        powers = bank.powers(ear)
+        levels_db = sensation_levels_db(powers, audiogram, bank, self.level_of_rms_1_db_spl)
+        mean = powers.mean(axis=0)
+        allowed = (10 ** (self.peak_drive_db / 20) / peak) ** 2
+        fixed = np.ones(len(mean))
+        if allowed < 1:
+            fixed = 10 ** (-cheapest_attenuations_db(levels_db, mean, share=allowed, price=self.price) / 20)
+        mean_levels_db = sensation_levels_db(mean, audiogram, bank, self.level_of_rms_1_db_spl)
+        most_db = self.audible_share * audible_mean_db(mean_levels_db)
+        return bank.amplified(ear, fixed * self.level_gains(powers * fixed**2, bank, most_db))
+
+    def level_gains(self, powers: Floats, bank: FilterBank, most_db: float) -> Floats:
+        """(frames, bands): slow gains that bring (frames, bands) powers under the ceiling, by at most `most_db`."""
+        smoothed = moving_average(powers, round(self.smoothing_s * bank.frame_rate)) + SILENCE
+        ceiling = 10 ** (self.ceiling_db / 10)
+        total = smoothed.sum(axis=1)
+        target = np.clip(ceiling / total, 10 ** (-most_db / 10), 1) * total
+        return lowered(smoothed, target, self.slope)
+
+
+def audible_mean_db(levels_db: Floats) -> float:
+    """Mean of (bands,) levels above threshold over the bands that are heard at all."""
+    return float(levels_db[levels_db > 0].mean()) if levels_db.any() else 0.0
+
+
+def moving_average(powers: Floats, length: int) -> Floats:
+    """Average (frames, bands) over a Hann window of about `length` frames; ends are continued."""
+    window = np.hanning(length // 2 * 2 + 3)[1:-1, np.newaxis]
+    padded = np.pad(powers, ((length // 2, length // 2), (0, 0)), mode="edge")
+    return np.maximum(oaconvolve(padded, window / window.sum(), mode="valid", axes=0), 0)
+
+
+def lowered(powers: Floats, target: Floats, slope: float) -> Floats:
+    """Gains that lower (frames, bands) powers to `target` (frames,) in sum, the loudest bands most.
+
+    Bands above a common water line come closer to it by `slope` dB per dB; the line is found by bisection.
+    """
+    levels = np.log(powers)
+    low, high = levels.min(axis=1) + np.log(target / powers.sum(axis=1)) / slope, levels.max(axis=1)
+    for _ in range(40):
+        line = (low + high) / 2
+        remaining = np.sum(powers * np.exp(-slope * np.maximum(levels - line[:, np.newaxis], 0)), axis=1)
+        enough = remaining <= target
+        low, high = np.where(enough, line, low), np.where(enough, high, line)
+    return np.exp(-slope / 2 * np.maximum(levels - high[:, np.newaxis], 0))
