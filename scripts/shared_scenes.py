@@ -7,7 +7,7 @@ are in DATA (a folder in the challenge's layout), so that the whole pipeline can
     python scripts/shared_scenes.py ../shared/data/open exp/open --scenes-per-song 2
     cadenza-remix experiment=do_nothing path.root=exp/open
 
-Audio is linked, not copied; nothing is written into DATA.
+Audio is linked, not copied, unless it is cut; nothing is written into DATA.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
 
 def main() -> None:
@@ -27,9 +28,12 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="the challenge folder to make")
     parser.add_argument("--scenes-per-song", type=int, default=1)
     parser.add_argument("--listeners-per-scene", type=int, default=2)
+    parser.add_argument("--seconds", type=float, help="cut the music to its first seconds (copies it)")
     parser.add_argument("--seed", type=int, default=2024)
     options = parser.parse_args()
-    link_audio(options.data, options.root)
+    link_audio(options.data, options.root, ["hrtf"] if options.seconds else ["hrtf", "music"])
+    if options.seconds:
+        cut_music(options.data, options.root, options.seconds)
     metadata = draw_scenes(
         options.data,
         scenes_per_song=options.scenes_per_song,
@@ -43,13 +47,22 @@ def main() -> None:
     print(f"{len(metadata['scenes.train.json'])} scenes in {options.root / 'metadata'}")
 
 
-def link_audio(data: Path, root: Path) -> None:
-    """Let `root/audio` show the music and the heads of `data`."""
+def link_audio(data: Path, root: Path, names: list[str]) -> None:
+    """Let `root/audio` show folders of `data/audio`."""
     (root / "audio").mkdir(parents=True, exist_ok=True)
-    for name in ("music", "hrtf"):
+    for name in names:
         link = root / "audio" / name
         if not link.exists():
             link.symlink_to((data / "audio" / name).resolve())
+
+
+def cut_music(data: Path, root: Path, seconds: float) -> None:
+    """Copy the beginning of every signal."""
+    for path in (data / "audio/music").rglob("*.wav"):
+        frames, sample_rate = soundfile.read(path, dtype="int16")
+        target = root / path.relative_to(data)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(target, frames[: round(seconds * sample_rate)], sample_rate, subtype="PCM_16")
 
 
 def draw_scenes(

@@ -12,7 +12,7 @@ import pytest
 from cadenza_remix.ear import AUDIOGRAM_HZ
 from cadenza_remix.errors import AudioError
 from cadenza_remix.listener import Audiogram, Listener
-from cadenza_remix.metrics.haaqi import Haaqi, HaaqiScore, haaqi
+from cadenza_remix.metrics.haaqi import Haaqi, HaaqiScore, haaqi, haaqi_each
 from cadenza_remix.metrics.rates import to_model_rate
 from tests.references.signals import (
     AUDIOGRAMS_DB_HL,
@@ -101,6 +101,20 @@ def test_threads_do_not_change_a_bit() -> None:
     reference, noisy = short_pair()
     ears = [haaqi(reference, noisy, audiogram("mild"), sample_rate=RATE, threads=n) for n in (1, 2, 5, 32)]
     assert ears[1:] == ears[:-1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_several_signals_score_bit_for_bit_as_each_alone(count: int) -> None:
+    reference = music(1.0, seed=5)
+    signals = [processed(reference, name) for name in ("noisy-20", "clipped", "silent", "delayed")][:count]
+    ear = audiogram("moderate")
+    together, alone = np.random.RandomState(3), np.random.RandomState(3)
+    settings: dict[str, Any] = {"sample_rate": RATE, "level_of_rms_1_db_spl": 65.0}
+    scores = haaqi_each(reference, signals, ear, rng=together, threads=2, **settings)
+    for signal, found in zip(signals, scores, strict=True):
+        alone.seed(3)
+        assert found == haaqi(reference, signal, ear, rng=alone, **settings)
+    assert together.standard_normal() == alone.standard_normal()
 
 
 def test_the_seed_stands_for_its_generator() -> None:

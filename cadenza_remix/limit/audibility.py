@@ -1,12 +1,12 @@
 """What an ear hears of amplified music, band by band, and which attenuation it would miss least.
 
-Levels above threshold are estimated from the audiogram and the middle ear of HAAQI's model; compression in the
-cochlea is left out. An attenuated band loses something only while it was audible and only what varies: where a
-whole band becomes softer but stays audible, its modulations are kept; where it falls below the threshold they
-are gone.
+Levels above threshold are estimated from the audiogram and the middle ear of HAAQI's model; compression in
+the cochlea is left out. A band that becomes softer but stays audible keeps its modulations; where it falls
+below the threshold they are gone.
 
 References:
-    Kates (2013): An auditory model for intelligibility and quality predictions. Proc. Meetings on Acoustics 19, 050184.
+    Kates (2013): An auditory model for intelligibility and quality predictions. Proc. Meetings on
+        Acoustics 19, 050184.
 """
 
 import numpy as np

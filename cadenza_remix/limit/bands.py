@@ -1,7 +1,7 @@
 """A filter bank without phase: bands as wide as the ear's, whose sum at equal gains is the signal itself.
 
-Frames of 32 ms under a square-root Hann window overlap by three quarters; a band is a triangle over the frames'
-spectra, and neighbouring triangles add to one. Long signals are worked through block by block.
+Frames of 32 ms under a square-root Hann window overlap by three quarters; a band is a triangle over the
+frames' spectra, and neighbouring triangles add to one. Long signals are worked through block by block.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ class FilterBank:
 
     def frequencies_hz(self) -> Floats:
         """Of the frames' spectra."""
-        return np.fft.rfftfreq(self.frame, 1 / self.sample_rate)
+        return np.asarray(np.fft.rfftfreq(self.frame, 1 / self.sample_rate), dtype=np.float64)
 
     def weights(self) -> Floats:
         """(bands, frequencies): how much of each frequency belongs to each band."""
@@ -56,12 +56,12 @@ class FilterBank:
         low, high = (np.log(1 + f / offset_hz) for f in (LOWEST_HZ, self.sample_rate / 2))
         place = (np.log(1 + self.frequencies_hz() / offset_hz) - low) / (high - low) * BANDS - 0.5
         distance = np.abs(np.clip(place, 0, BANDS - 1) - np.arange(BANDS)[:, np.newaxis])
-        return np.maximum(1 - distance, 0)
+        return np.asarray(np.maximum(1 - distance, 0))
 
     def window(self) -> Floats:
         """Of a frame; its square adds to one over the overlapping frames."""
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.frame) / self.frame)
-        return np.sqrt(hann * 2 / OVERLAP)
+        return np.asarray(np.sqrt(hann * 2 / OVERLAP))
 
     def spectra(self, signal: Floats) -> Iterator[npt.NDArray[np.complex128]]:
         """Blocks of (frames, frequencies) of a `(samples,)` signal."""

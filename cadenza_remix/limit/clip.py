@@ -59,4 +59,5 @@ class Scale:
         """Limit a `(2, samples)` signal to |y| ≤ 1; what is within full scale comes back unchanged."""
         peak = np.abs(signal).max(initial=1)
         gain = max(float(1 / peak), 10 ** (-self.most_db / 20))
-        return np.clip(signal * signal.dtype.type(gain), -1, 1)
+        scaled: NDArray[Float] = signal * signal.dtype.type(gain)
+        return np.clip(scaled, -1, 1)

@@ -1,8 +1,8 @@
 """A limiter that turns down before a peak arrives.
 
 The gain that a sample needs is held for all samples within half the look-ahead (a moving minimum), then
-averaged over windows of the same reach. Every average so holds only gains that are low enough for the sample in
-its middle: the result is smooth and never lets a peak through, whatever the signal.
+averaged over windows that reach as far. Every average so takes in only gains that are low enough for the
+sample in its middle: the result is smooth and never lets a peak through, whatever the signal.
 """
 
 import math
@@ -83,7 +83,7 @@ def moving_average(gains: Floats, reach: int) -> Floats:
     window = np.hanning(2 * reach + 3)[1:-1]
     padded = np.pad(gains, ((0, 0), (reach, reach)), mode="edge")
     averaged = 1 - oaconvolve(1 - padded, window[np.newaxis] / window.sum(), mode="valid", axes=-1)
-    return np.minimum(averaged, 1)
+    return np.asarray(np.minimum(averaged, 1))
 
 
 @compiled

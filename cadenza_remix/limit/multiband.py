@@ -1,15 +1,15 @@
 """A limiter whose bands give way where it costs the listener least.
 
-A hearing aid for a severe loss amplifies music far beyond full scale, and turning it all down makes it inaudible
-again. So, per ear:
+A hearing aid for a severe loss amplifies music far beyond full scale, and turning it all down makes it
+inaudible again. So, per ear:
 
 1. Bands that the ear hardly hears are turned down for the whole piece, as far as the highest peak asks for
    (`audibility`): amplification for what stays inaudible anyway takes room from the rest.
-2. Loud bands are slowly turned down while the level is too high, the loudest most: gains that change in a
-   quarter of a second keep the modulations by which quality is judged (20 to 125 Hz; Kates & Arehart 2016). An ear
-   that hears little above its threshold is turned down less.
-3. A look-ahead limiter takes half of the remaining excess and lets the rest be cut off. One gain for all bands does
-   not change the spectrum's shape, so it may be fast.
+2. Loud bands are slowly turned down while the level is too high, the loudest most: gains
+   averaged over a second keep the modulations by which quality is judged (20 to 125 Hz; Kates &
+   Arehart 2016). An ear that hears little above its threshold is turned down less.
+3. A look-ahead limiter takes half of the remaining excess and lets the rest be cut off. One gain for all
+   bands does not change the spectrum's shape, so it may be fast.
 
 References:
     Kates & Arehart (2016): The Hearing-Aid Audio Quality Index (HAAQI). IEEE/ACM TASLP 24(2), 354–365.
@@ -52,7 +52,7 @@ class Multiband:
     """
 
     level_of_rms_1_db_spl: float = 82.0
-    peak_drive_db: float = 12.0
+    peak_drive_db: float = 18.0
     price: float = 50.0
     ceiling_db: float = -8.0
     slope: float = 0.25
@@ -62,9 +62,7 @@ class Multiband:
     final_most_db: float = 12.0
     look_ahead_ms: float = 10.0
 
-    def __call__(
-        self, signal: NDArray[Float], listener: Listener, *, sample_rate: int
-    ) -> NDArray[Float]:
+    def __call__(self, signal: NDArray[Float], listener: Listener, *, sample_rate: int) -> NDArray[Float]:
         """Limit a `(2, samples)` signal to |y| ≤ 1; an ear within full scale comes back unchanged."""
         bank = FilterBank(sample_rate)
         fitted = np.stack(
@@ -93,7 +91,7 @@ class Multiband:
         return bank.amplified(ear, fixed * self.level_gains(powers * fixed**2, bank, most_db))
 
     def level_gains(self, powers: Floats, bank: FilterBank, most_db: float) -> Floats:
-        """(frames, bands): slow gains that bring (frames, bands) powers under the ceiling, by at most `most_db`."""
+        """Slow gains that bring (frames, bands) powers under the ceiling, by at most `most_db`."""
         smoothed = moving_average(powers, round(self.smoothing_s * bank.frame_rate)) + SILENCE
         ceiling = 10 ** (self.ceiling_db / 10)
         total = smoothed.sum(axis=1)
@@ -125,4 +123,4 @@ def lowered(powers: Floats, target: Floats, slope: float) -> Floats:
         remaining = np.sum(powers * np.exp(-slope * np.maximum(levels - line[:, np.newaxis], 0)), axis=1)
         enough = remaining <= target
         low, high = np.where(enough, line, low), np.where(enough, high, line)
-    return np.exp(-slope / 2 * np.maximum(levels - high[:, np.newaxis], 0))
+    return np.asarray(np.exp(-slope / 2 * np.maximum(levels - high[:, np.newaxis], 0)))

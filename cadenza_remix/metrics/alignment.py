@@ -24,11 +24,16 @@ def align_broadband(reference: Floats, processed: Floats) -> Floats:
     n = len(reference)
     length = next_fast_len(2 * n - 1, real=True)
     spectrum = rfft(reference - reference.mean(), length)
-    spectrum *= rfft(processed - processed.mean(), length).conj()
-    correlation = np.abs(irfft(spectrum, length))
-    lags = np.concatenate((correlation[length - n + 1 :], correlation[:n]))  # from 1 - n to n - 1
-    delay = n - 1 - int(np.argmax(lags)) - DISPERSION
-    return shift(processed, delay)
+    other = rfft(processed - processed.mean(), length)
+    spectrum *= np.conj(other, out=other)  # in place, as below: for a long track this is the peak of memory
+    del other
+    correlation = irfft(spectrum, length, overwrite_x=True)
+    del spectrum
+    np.abs(correlation, out=correlation)
+    behind, ahead = correlation[length - n + 1 :], correlation[:n]  # lags from 1 - n, and from 0 to n - 1
+    first, second = int(np.argmax(behind)), int(np.argmax(ahead))
+    lag = first + 1 - n if behind[first] >= ahead[second] else second
+    return shift(processed, -lag - DISPERSION)
 
 
 def shift(signal: Floats, delay: int) -> Floats:
@@ -38,7 +43,7 @@ def shift(signal: Floats, delay: int) -> Floats:
     if delay > 0:
         shifted[: max(n - delay, 0)] = signal[delay:]
     else:
-        shifted[-delay:] = signal[: n + delay]
+        shifted[-delay:] = signal[: max(n + delay, 0)]
     return shifted
 
 
@@ -67,17 +72,17 @@ def accumulate(spectra: Spectra, totals: Spectra) -> None:
             totals[row, i] += np.conj(spectra[2 * row, i]) * spectra[2 * row + 1, i]
 
 
-def band_delays(envelopes: Floats, motions: Floats) -> tuple[int, int]:
+def band_delays(envelopes: tuple[Floats, Floats], motions: tuple[Floats, Floats]) -> tuple[int, int]:
     """Delays of a band's processed envelope and motion behind the reference's, within ±100 ms.
 
     Only the lags wanted are computed: cross-spectra of blocks are added up (overlap-save) and turned back
     once.
 
     Args:
-        envelopes: (2, samples), reference and processed.
+        envelopes: (samples,) each, reference and processed.
         motions: likewise.
     """
-    n = envelopes.shape[1]
+    n = len(envelopes[0])
     max_lag: int = min(MAX_BAND_DELAY, n)
     step = -(-n // -(-n // BLOCK))
     length = next_fast_len(step + 2 * max_lag, real=True)

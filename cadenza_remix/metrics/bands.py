@@ -1,10 +1,11 @@
-"""Two signals through the same ear, band by band, each band in a thread of its own.
+"""A reference and what is compared with it through the same ear, each band in a thread of its own.
 
 What the bands must know of each other is found first (`hear`): the delays of the filters, which hang on the
 reference's level, and where each band's noise begins in the one stream. After that they are independent, so
 the number of threads changes nothing. References: as in `ear`; checked against pyclarity 0.9.0 (`ear_model`).
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -23,14 +24,14 @@ SHORTEST = 600  # samples: 25 ms, more than the bands' delays and a segment
 
 
 class Band(NamedTuple):
-    """What is kept of one band; rows are reference and processed.
+    """What is kept of one band; row 0 is the reference, the others are the processed signals.
 
     Attributes:
-        smoothed_db: (2, segments), envelopes above threshold.
-        covariances: (segments,), of the vibrations.
+        smoothed_db: (rows, segments), envelopes above threshold.
+        covariances: (processed signals, segments), of the reference's vibration with each processed signal's.
         mean_squares: (segments,), of the reference's vibration.
-        signal_rms: (2,), of the signal filters' envelopes.
-        control_rms: (2,), of the control filters' envelopes.
+        signal_rms: (rows,), of the signal filters' envelopes.
+        control_rms: (rows,), of the control filters' envelopes.
     """
 
     smoothed_db: Floats
@@ -40,20 +41,21 @@ class Band(NamedTuple):
     control_rms: Floats
 
 
-class Pair(NamedTuple):
-    """Two signals behind the middle ear and the ear that hears them.
+class Heard(NamedTuple):
+    """Signals behind the middle ear and the ear that hears them.
 
     Attributes:
-        reference: (samples,) at 24 kHz.
-        processed: (samples,), aligned to it.
+        signals: (rows, samples) at 24 kHz, the reference and, aligned to it, each processed signal. Rows go
+            through the cochlea in twos, so silence joins an odd one out.
+        n_processed: how many rows after the first are signals.
         loss: of the ear.
         level_of_rms_1_db_spl: calibration.
         longest_delay: samples, of the reference's slowest filter; the other bands wait for it.
-        streams: 64, the noise of each band of the reference, then of the processed signal.
+        streams: 64, the noise of each band of the reference, then of any processed signal.
     """
 
-    reference: Floats
-    processed: Floats
+    signals: Floats
+    n_processed: int
     loss: ear.CochlearLoss
     level_of_rms_1_db_spl: float
     longest_delay: int
@@ -63,12 +65,12 @@ class Pair(NamedTuple):
 def hear(
     pool: ThreadPoolExecutor,
     reference: Floats,
-    processed: Floats,
+    processed: Sequence[Floats],
     loss: ear.CochlearLoss,
     level_of_rms_1_db_spl: float,
     stream: noise.NormalStream,
-) -> Pair:
-    """Align two equally long signals, bring them through the middle ear, and find what all bands must know.
+) -> Heard:
+    """Align equally long signals, bring them through the middle ear, and find what all bands must know.
 
     Raises:
         AudioError: if the reference is silent or too short.
@@ -83,10 +85,16 @@ def hear(
             f"has samples too; give at least {1000 * SHORTEST / ear.SAMPLE_RATE:.0f} ms."
         )
     streams = pool.submit(noise.fork, stream, n, 2 * ear.N_BANDS)
-    aligned = pool.submit(lambda: ear.middle_ear(alignment.align_broadband(reference, processed)[part]))
-    heard = ear.middle_ear(reference[part])
-    delay = longest_delay(heard, loss, level_of_rms_1_db_spl)
-    return Pair(heard, aligned.result(), loss, level_of_rms_1_db_spl, delay, streams.result())
+    signals = np.zeros((len(processed) + 1 + (len(processed) + 1) % 2, n))
+
+    def align(row: int) -> None:
+        signals[row] = ear.middle_ear(alignment.align_broadband(reference, processed[row - 1])[part])
+
+    aligned = pool.map(align, range(1, len(processed) + 1))
+    signals[0] = ear.middle_ear(reference[part])
+    delay = longest_delay(signals[0], loss, level_of_rms_1_db_spl)
+    list(aligned)
+    return Heard(signals, len(processed), loss, level_of_rms_1_db_spl, delay, streams.result())
 
 
 def longest_delay(reference: Floats, loss: ear.CochlearLoss, level_of_rms_1_db_spl: float) -> int:
@@ -105,51 +113,76 @@ def longest_delay(reference: Floats, loss: ear.CochlearLoss, level_of_rms_1_db_s
     return longest
 
 
-def analyse_bands(pool: ThreadPoolExecutor, pair: Pair, threads: int) -> list[Band]:
+def analyse_bands(pool: ThreadPoolExecutor, heard: Heard, threads: int) -> list[Band]:
     """Analyse all bands; each thread keeps its memory from band to band, for fresh pages cost time."""
     free: SimpleQueue[tuple[Floats, Floats]] = SimpleQueue()
     for _ in range(threads):
-        free.put((np.empty((2, len(pair.reference))), np.empty((2, len(pair.reference)))))
+        free.put((np.empty_like(heard.signals), np.empty_like(heard.signals)))
 
     def work(band: int) -> Band:
         envelopes, motions = free.get()
         try:
-            return analyse(pair, band, envelopes, motions)
+            return analyse(heard, band, envelopes, motions)
         finally:
             free.put((envelopes, motions))
 
     return list(pool.map(work, range(ear.N_BANDS)))
 
 
-def analyse(pair: Pair, band: int, envelopes: Floats, motions: Floats) -> Band:
-    """Everything that concerns one band alone; `envelopes` and `motions` (2, samples) are overwritten."""
-    n = len(pair.reference)
-    signals = (pair.reference, pair.processed, ear.radians(band))
-    loss, level_db_spl = pair.loss, pair.level_of_rms_1_db_spl
-    narrowest, widest = float(loss.bandwidths[band]), ear.widest(band)
-    control = ear.gammatone(band, widest)
-    control_rms = np.sqrt(np.array(cochlea.control_powers(*signals, control, envelopes)) / n)
-    widths = [ear.widened(float(rms), narrowest, widest, level_db_spl) for rms in control_rms]
-    filters = (ear.gammatone(band, widths[0]), ear.gammatone(band, widths[1]))
-    compression = ear.compression(loss, band, level_db_spl)
-    sums = cochlea.compress_band(*signals, filters, control.gain, compression, envelopes, motions)
-    wait = pair.longest_delay - ear.group_delay(band, widths[0])
-    place = hair_cells.Placement(*alignment.band_delays(envelopes, motions), wait)
+def analyse(heard: Heard, band: int, envelopes: Floats, motions: Floats) -> Band:
+    """Everything that concerns one band alone; `envelopes` and `motions` (rows, samples) are overwritten."""
+    rows, n = heard.signals.shape
+    signal_rms, control_rms, widths = compress(heard, band, envelopes, motions)
+    delays = np.zeros((2, rows), np.int64)
+    for row in range(1, heard.n_processed + 1):
+        delays[:, row] = alignment.band_delays((envelopes[0], envelopes[row]), (motions[0], motions[row]))
+    wait = heard.longest_delay - ear.group_delay(band, widths[0])
+    level_db_spl = heard.level_of_rms_1_db_spl
     threshold = hair_cells.Threshold(
-        level_db_spl - float(loss.inner_attenuation_db[band]), 10 ** ((NOISE_DB_SL - level_db_spl) / 20)
+        level_db_spl - float(heard.loss.inner_attenuation_db[band]),
+        10 ** ((NOISE_DB_SL - level_db_spl) / 20),
     )
-    smoothed = np.zeros((2, segments.n_segments(n, segments.ENVELOPE_HOP)))
-    covariances = np.zeros((2, segments.n_segments(n, segments.MOTION_HOP)))
+    smoothed = np.zeros((rows, segments.n_segments(n, segments.ENVELOPE_HOP)))
+    covariances = np.zeros((heard.n_processed, 2, segments.n_segments(n, segments.MOTION_HOP)))
     segments.hear_band(
         envelopes,
         motions,
-        place,
+        hair_cells.Placement(delays[0], delays[1], wait),
         threshold,
         hair_cells.adaptation(),
-        (pair.streams[band].copy(), pair.streams[ear.N_BANDS + band].copy()),
+        (heard.streams[band].copy(), heard.streams[ear.N_BANDS + band].copy()),
         segments.windows(),
-        hair_cells.scratch(),
+        hair_cells.scratch(rows),
         smoothed,
         covariances,
     )
-    return Band(smoothed, covariances[0], covariances[1], np.sqrt(np.array(sums) / n), control_rms)
+    return Band(smoothed, covariances[:, 0], covariances[0, 1], signal_rms, control_rms)
+
+
+def compress(
+    heard: Heard, band: int, envelopes: Floats, motions: Floats
+) -> tuple[Floats, Floats, list[float]]:
+    """Filter and compress all signals, two by two, into `envelopes` and `motions` (rows, samples).
+
+    Returns:
+        RMS of each row's envelope behind the signal filter and behind the control filter, and the signal
+        filter's bandwidth.
+    """
+    rows, n = heard.signals.shape
+    level_db_spl, radians = heard.level_of_rms_1_db_spl, ear.radians(band)
+    narrowest, widest = float(heard.loss.bandwidths[band]), ear.widest(band)
+    control = ear.gammatone(band, widest)
+    compression = ear.compression(heard.loss, band, level_db_spl)
+    signal_rms, control_rms, widths = np.empty(rows), np.empty(rows), []
+    for row in range(0, rows, 2):
+        two = slice(row, row + 2)
+        signals = (heard.signals[row], heard.signals[row + 1], radians)
+        powers = cochlea.control_powers(*signals, control, envelopes[two])
+        control_rms[two] = np.sqrt(np.array(powers) / n)
+        widths += [ear.widened(float(rms), narrowest, widest, level_db_spl) for rms in control_rms[two]]
+        filters = (ear.gammatone(band, widths[row]), ear.gammatone(band, widths[row + 1]))
+        sums = cochlea.compress_band(
+            *signals, filters, control.gain, compression, envelopes[two], motions[two]
+        )
+        signal_rms[two] = np.sqrt(np.array(sums) / n)
+    return signal_rms, control_rms, widths

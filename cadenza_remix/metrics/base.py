@@ -1,7 +1,7 @@
 """What every metric offers."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,23 @@ class Metric(Protocol):
         ...
 
 
+@runtime_checkable
+class SharesReference(Protocol):
+    """A metric that is faster on several signals at once, since their reference is the same."""
+
+    def score_each(
+        self,
+        enhanced: Sequence[npt.NDArray[np.floating]],
+        reference: npt.NDArray[np.floating],
+        listener: Listener,
+        *,
+        level_of_rms_1_db_spl: Sequence[float],
+        rng: np.random.RandomState,
+    ) -> list[dict[str, float]]:
+        """For each of some equally long signals, what the metric gives for it alone with the same noise."""
+        ...
+
+
 def score_each(
     metric: Metric,
     enhanced: Sequence[npt.NDArray[np.floating]],
@@ -63,11 +80,11 @@ def score_each(
     Returns:
         The scores of each signal.
     """
-    state = rng.get_state(legacy=False)
+    level, state = level_of_rms_1_db_spl, rng.get_state(legacy=False)
+    if isinstance(metric, SharesReference) and len({signal.shape for signal in enhanced}) == 1:
+        return metric.score_each(enhanced, reference, listener, level_of_rms_1_db_spl=level, rng=rng)
     scores = []
     for signal in enhanced:
         rng.set_state(state)
-        scores.append(
-            metric(signal, reference, listener, level_of_rms_1_db_spl=level_of_rms_1_db_spl, rng=rng)
-        )
+        scores.append(metric(signal, reference, listener, level_of_rms_1_db_spl=level, rng=rng))
     return scores

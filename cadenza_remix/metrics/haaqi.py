@@ -14,7 +14,7 @@ References:
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from cadenza_remix import ear, noise
 from cadenza_remix.errors import AudioError
 from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.metrics import features
-from cadenza_remix.metrics.bands import Band, Pair, analyse_bands, hear
+from cadenza_remix.metrics.bands import Band, Heard, analyse_bands, hear
 from cadenza_remix.metrics.rates import check_rate, to_model_rate
 
 Floats = npt.NDArray[np.float64]
@@ -62,7 +62,7 @@ class Haaqi:
     """
 
     sample_rate: int = ear.SAMPLE_RATE
-    threads: int = 1
+    threads: int = field(default=1, repr=False, compare=False)
 
     def __call__(
         self,
@@ -78,10 +78,23 @@ class Haaqi:
         Returns:
             left_score, right_score, their mean as score, and each ear's parts of `HaaqiScore`.
         """
+        level = level_of_rms_1_db_spl
+        return self.score_each([enhanced], reference, listener, level_of_rms_1_db_spl=level, rng=rng)[0]
+
+    def score_each(
+        self,
+        enhanced: Sequence[npt.NDArray[np.floating]],
+        reference: npt.NDArray[np.floating],
+        listener: Listener,
+        *,
+        level_of_rms_1_db_spl: Sequence[float],
+        rng: np.random.RandomState,
+    ) -> list[dict[str, float]]:
+        """Score several signals of the same length, the reference going through the ears once."""
         ears = [
-            haaqi(
+            haaqi_each(
                 reference[i],
-                enhanced[i],
+                [signal[i] for signal in enhanced],
                 audiogram,
                 sample_rate=self.sample_rate,
                 level_of_rms_1_db_spl=level_of_rms_1_db_spl[i],
@@ -90,12 +103,21 @@ class Haaqi:
             )
             for i, audiogram in enumerate(listener.ears)
         ]
-        left, right = (
-            {f"{side}_{name}": value for name, value in one._asdict().items()}
-            for side, one in zip(("left", "right"), ears, strict=True)
-        )
-        mean = float(np.mean([one.score for one in ears]))
-        return {"left_score": ears[0].score, "right_score": ears[1].score, "score": mean, **left, **right}
+        return [named(left, right) for left, right in zip(*ears, strict=True)]
+
+
+def named(left: HaaqiScore, right: HaaqiScore) -> dict[str, float]:
+    """Both ears' scores by name, as `Haaqi` gives them."""
+    sides = {"left": left._asdict(), "right": right._asdict()}
+    parts = {
+        f"{side}_{name}": value for side, ear_parts in sides.items() for name, value in ear_parts.items()
+    }
+    return {
+        "left_score": left.score,
+        "right_score": right.score,
+        "score": float(np.mean([left.score, right.score])),
+        **parts,
+    }
 
 
 def haaqi(
@@ -126,23 +148,60 @@ def haaqi(
 
     Raises:
         AudioError: if a signal is not a row of numbers, the reference silent or shorter than 25 ms, or the
-            sample rate
-            or level no such thing.
+            sample rate or level no such thing.
+    """
+    rng = rng if isinstance(rng, np.random.RandomState) else np.random.RandomState(rng)
+    return haaqi_each(
+        reference,
+        [processed],
+        audiogram,
+        sample_rate=sample_rate,
+        level_of_rms_1_db_spl=level_of_rms_1_db_spl,
+        rng=rng,
+        threads=threads,
+    )[0]
+
+
+def haaqi_each(
+    reference: npt.NDArray[np.floating],
+    processed: Sequence[npt.NDArray[np.floating]],
+    audiogram: Audiogram,
+    *,
+    sample_rate: int,
+    level_of_rms_1_db_spl: float,
+    rng: np.random.RandomState,
+    threads: int = 1,
+) -> list[HaaqiScore]:
+    """Quality of several processed signals, the reference going through the ear once.
+
+    Args:
+        reference: as in `haaqi`, like all that is not said here.
+        processed: (samples,) each, all of the same length.
+        audiogram: of the ear.
+        sample_rate: Hz, of all.
+        level_of_rms_1_db_spl: the sound pressure level that an RMS of 1 stands for.
+        rng: every processed signal meets the same noise; it is moved on as by one of them.
+        threads: share the work.
+
+    Returns:
+        For each processed signal what `haaqi` gives for it alone.
+
+    Raises:
+        AudioError: as `haaqi`.
     """
     check_rate(sample_rate)
     check_level(level_of_rms_1_db_spl)
     reference = to_model_rate(checked(reference, "reference"), sample_rate)
-    processed = to_model_rate(checked(processed, "processed signal"), sample_rate)
-    rng = rng if isinstance(rng, np.random.RandomState) else np.random.RandomState(rng)
+    heard_signals = [to_model_rate(checked(one, "processed signal"), sample_rate) for one in processed]
     stream = noise.stream_of(rng)
-    n = min(len(reference), len(processed))
+    n = min(map(len, [reference, *heard_signals]))
+    cut = [one[:n] for one in heard_signals]
     with ThreadPoolExecutor(threads) as pool:
-        pair = hear(pool, reference[:n], processed[:n], ear.loss_of(audiogram), level_of_rms_1_db_spl, stream)
-        bands = analyse_bands(pool, pair, threads)
-    result, drawn = compare(bands, pair)
-    noise.skip_normal(stream, drawn)
+        heard = hear(pool, reference[:n], cut, ear.loss_of(audiogram), level_of_rms_1_db_spl, stream)
+        bands = analyse_bands(pool, heard, threads)
+    noise.skip_normal(stream, normals_drawn_in_vain(bands))
     noise.hand_back(rng, stream)
-    return result
+    return [compare(bands, heard, row) for row in range(1, len(processed) + 1)]
 
 
 def checked(signal: npt.NDArray[np.floating], name: str) -> Floats:
@@ -176,25 +235,30 @@ def check_level(level_of_rms_1_db_spl: float) -> None:
         )
 
 
-def compare(bands: Sequence[Band], pair: Pair) -> tuple[HaaqiScore, int]:
-    """The score, and how many more normals pyclarity draws for it and multiplies by zero."""
-    reference_db, processed_db = (np.stack([band.smoothed_db[row] for band in bands]) for row in range(2))
+def normals_drawn_in_vain(bands: Sequence[Band]) -> int:
+    """How many normals pyclarity draws for the envelopes, only to multiply them by zero."""
+    audible = len(features.audible_segments(np.stack([band.smoothed_db[0] for band in bands])))
+    return 2 * ear.N_BANDS * audible if audible > 1 else 0
+
+
+def compare(bands: Sequence[Band], heard: Heard, row: int) -> HaaqiScore:
+    """The score of the processed signal in a row."""
+    reference_db, processed_db = (np.stack([band.smoothed_db[i] for band in bands]) for i in (0, row))
     cepstral = features.cepstral_correlation(reference_db, processed_db)
     coherence = features.vibration_coherence(
-        np.stack([band.covariances for band in bands]), np.stack([band.mean_squares for band in bands])
+        np.stack([band.covariances[row - 1] for band in bands]),
+        np.stack([band.mean_squares for band in bands]),
     )
     spectra = [
         ear.sensation_levels_db(
-            np.array([band.signal_rms[row] for band in bands]),
-            np.array([band.control_rms[row] for band in bands]),
-            pair.loss,
-            pair.level_of_rms_1_db_spl,
+            np.array([band.signal_rms[i] for band in bands]),
+            np.array([band.control_rms[i] for band in bands]),
+            heard.loss,
+            heard.level_of_rms_1_db_spl,
         )
-        for row in range(2)
+        for i in (0, row)
     ]
-    audible = len(features.audible_segments(reference_db))
-    drawn = 2 * ear.N_BANDS * audible if audible > 1 else 0
-    return polynomial(cepstral, coherence, *features.spectral_similarities(*spectra)), drawn
+    return polynomial(cepstral, coherence, *features.spectral_similarities(*spectra))
 
 
 def polynomial(

@@ -1,8 +1,8 @@
 """The inner hair cells of one band, streamed in blocks: from compressed signals to what the nerve is given.
 
 A block is aligned, converted to dB above threshold, adapted, and given the noise that stands for the
-threshold. Rows 0 and 1 are the reference and the processed signal, as in `cochlea`, whose references hold
-here too; checked against pyclarity 0.9.0 (`envelope_sl`, `inner_hair_cell_adaptation`,
+threshold. Row 0 is the reference, the others are processed signals, an even number in all; the references of
+`cochlea` hold here too; checked against pyclarity 0.9.0 (`envelope_sl`, `inner_hair_cell_adaptation`,
 `basilar_membrane_add_noise`).
 """
 
@@ -18,6 +18,7 @@ from cadenza_remix.metrics.alignment import copy_aligned
 from cadenza_remix.noise import NormalStream, fill_normal
 
 Floats = npt.NDArray[np.float64]
+Delays = npt.NDArray[np.int64]  # samples
 
 BLOCK = 3072  # samples worked on at a time: whole hops of every kind of segment
 CARRY = 192  # samples kept before a block: the hop that its first segment began in
@@ -36,10 +37,10 @@ class Adaptation(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """Where a band's samples go: how far each processed signal is read ahead, and how long the band waits."""
+    """Where a band's samples go: how far each row is read ahead, and how long the band waits."""
 
-    envelope_delay: int
-    motion_delay: int
+    envelope_delays: Delays
+    motion_delays: Delays
     wait: int
 
 
@@ -54,12 +55,12 @@ class Scratch(NamedTuple):
     """One band's memory; `voltages` and `heard` must be zeros at its start.
 
     Attributes:
-        amplitudes: (2, 3072), aligned envelopes.
-        levels: (2, 3072), in dB above threshold.
-        heard: (2, 192 + 3072), vibrations: the hop before the block, and the block.
+        amplitudes: (rows, 3072), aligned envelopes.
+        levels: (rows, 3072), in dB above threshold.
+        heard: (rows, 192 + 3072), vibrations: the hop before the block, and the block.
         noise: (3072,).
         pairs: (3, 1538), for `fill_normal`.
-        voltages: (2, 2), of the adaptation.
+        voltages: (rows, 2), of the adaptation.
         segments: (3, 448), for `covariance`.
     """
 
@@ -91,15 +92,15 @@ def adaptation(overshoot: float = 2.0, sample_rate: int = 24000) -> Adaptation:
     )
 
 
-def scratch() -> Scratch:
+def scratch(rows: int) -> Scratch:
     """Fresh memory for one band."""
     return Scratch(
-        np.empty((2, BLOCK)),
-        np.empty((2, BLOCK)),
-        np.zeros((2, CARRY + BLOCK)),
+        np.empty((rows, BLOCK)),
+        np.empty((rows, BLOCK)),
+        np.zeros((rows, CARRY + BLOCK)),
         np.empty(BLOCK),
         np.empty((3, BLOCK // 2 + 2)),
-        np.zeros((2, 2)),
+        np.zeros((rows, 2)),
         np.zeros((3, 2 * CARRY + 64)),
     )
 
@@ -154,15 +155,19 @@ def hear_block(
     """Align, adapt and add noise to the samples from `first` on; into `block` (begin, end) of `scratch`."""
     begin, end = block
     count = end - begin
-    for row in range(2):
+    rows = len(envelopes)
+    for row in range(rows):
         amplitudes, levels = scratch.amplitudes[row, begin:end], scratch.levels[row, begin:end]
         heard = scratch.heard[row, CARRY + begin : CARRY + end]
-        copy_aligned(envelopes[row], first + row * place.envelope_delay, count, amplitudes)
-        copy_aligned(motions[row], first + row * place.motion_delay, count, heard)
+        copy_aligned(envelopes[row], first + place.envelope_delays[row], count, amplitudes)
+        copy_aligned(motions[row], first + place.motion_delays[row], count, heard)
         to_sensation_level(amplitudes, threshold.level_db, levels)
-    adapt(scratch.levels[0, begin:end], scratch.levels[1, begin:end], scratch.voltages, k)
-    for row in range(2):
+    for row in range(0, rows, 2):
+        x, y = scratch.levels[row, begin:end], scratch.levels[row + 1, begin:end]
+        adapt(x, y, scratch.voltages[row : row + 2], k)
+    for row in range(rows):
         amplitudes, levels = scratch.amplitudes[row, begin:end], scratch.levels[row, begin:end]
         heard = scratch.heard[row, CARRY + begin : CARRY + end]
-        fill_normal(streams[row], scratch.noise, count, scratch.pairs)
+        if row < 2:  # all processed signals meet the same noise
+            fill_normal(streams[row], scratch.noise, count, scratch.pairs)
         drive(amplitudes, levels, scratch.noise, threshold.noise_gain, heard)

@@ -3,7 +3,7 @@
 The band is streamed through in blocks, so nothing as long as the signal is made here. Segments overlap by
 half, with half a segment at either end; the first half segment and the first whole one do not overlap, since
 whole segments begin at hop 1, 2, …, as in pyclarity 0.9.0 (`env_smooth`, `bm_covary`), which this was checked
-against. Rows 0 and 1 are the reference and the processed signal, as in `cochlea`.
+against. Row 0 is the reference, the others are processed signals.
 
 References:
     Kates & Arehart (2016): The Hearing-Aid Audio Quality Index (HAAQI). IEEE/ACM TASLP 24(2), 354–365.
@@ -196,11 +196,14 @@ def covariance(
 
 
 @compiled
-def compare(motions: Floats, count: int, first_hop: int, w: Windows, scratch: Floats, out: Floats) -> None:
+def compare(
+    x_motion: Floats, y_motion: Floats, count: int, first_hop: int, w: Windows, scratch: Floats, out: Floats
+) -> None:
     """Covariances of the segments that end in a block, into `out` (2, segments).
 
     Args:
-        motions: (2, 192 + samples), the hop before the block and the block.
+        x_motion: (192 + samples,), the hop before the block and the block.
+        y_motion: likewise.
         count: hops in the block.
         first_hop: its first hop.
         w: windows.
@@ -210,7 +213,7 @@ def compare(motions: Floats, count: int, first_hop: int, w: Windows, scratch: Fl
     last = out.shape[1] - 1
     for hop in range(first_hop, min(first_hop + count, last + 1)):
         start = (hop - first_hop) * MOTION_HOP
-        x, y = motions[0, start : start + 2 * MOTION_HOP], motions[1, start : start + 2 * MOTION_HOP]
+        x, y = x_motion[start : start + 2 * MOTION_HOP], y_motion[start : start + 2 * MOTION_HOP]
         if hop == 0:
             half = w.motion[MOTION_HOP:]
             out[0, 0], out[1, 0] = covariance(
@@ -241,30 +244,34 @@ def hear_band(
     """Stream one band to its smoothed envelopes and covariances.
 
     Args:
-        envelopes: (2, samples), compressed.
-        motions: (2, samples), likewise.
+        envelopes: (rows, samples), compressed; an even number of rows.
+        motions: (rows, samples), likewise.
         place: the band's delays.
         threshold: of hearing.
         k: the inner hair cells' adaptation.
-        streams: the noise of each signal, moved on.
+        streams: the noise of the reference and of any processed signal, moved on.
         w: windows.
         scratch: see there.
-        smoothed: (2, segments), zeros; gets the smoothed envelopes in dB above threshold.
-        covariances: (2, segments), zeros; gets the covariances and the reference's mean squares.
+        smoothed: (rows, segments), zeros; gets the smoothed envelopes in dB above threshold.
+        covariances: (processed signals, 2, segments), zeros; gets the covariances and the reference's mean
+            squares.
     """
     n = envelopes.shape[1]
     for start in range(0, n, BLOCK):
         count = min(BLOCK, n - start)
         silent = min(max(place.wait - start, 0), count)
-        for row in range(2):
+        for row in range(len(envelopes)):
             scratch.heard[row, :MOTION_HOP] = scratch.heard[row, BLOCK:]
             scratch.levels[row, :silent] = 0.0
             scratch.heard[row, MOTION_HOP : MOTION_HOP + silent] = 0.0
         first = start + silent - place.wait
         hear_block(envelopes, motions, first, (silent, count), place, threshold, k, streams, scratch)
-        for row in range(2):
+        for row in range(len(envelopes)):
             smooth(scratch.levels[row, :count], start // ENVELOPE_HOP, w.envelope, smoothed[row])
-        compare(scratch.heard, count // MOTION_HOP, start // MOTION_HOP, w, scratch.segments, covariances)
+        hops = count // MOTION_HOP
+        for i in range(len(covariances)):
+            x, y = scratch.heard[0], scratch.heard[i + 1]
+            compare(x, y, hops, start // MOTION_HOP, w, scratch.segments, covariances[i])
     finish_smoothing(smoothed, w.envelope)
 
 
@@ -273,7 +280,7 @@ def finish_smoothing(smoothed: Floats, window: Floats) -> None:
     """Divide the sums by their windows', halves at either end."""
     whole, half = np.sum(window), np.sum(window[ENVELOPE_HOP:])
     last = smoothed.shape[1] - 1
-    for row in range(2):
+    for row in range(len(smoothed)):
         smoothed[row, 0] /= half
         smoothed[row, last] /= half
         for i in range(1, last):
