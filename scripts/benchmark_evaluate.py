@@ -68,8 +68,8 @@ def compare(python: Path, root: Path, run: Path, theirs: Path) -> str:
     )
     difference = max((both[f"{name}_x"] - both[f"{name}_y"]).abs().max() for name in SCORES)
     return (
-        f"{len(both)} pairs: ours {ours_s:.1f} s on {os.cpu_count()} cores, pyclarity {theirs_s:.1f} s in one "
-        f"process, {theirs_s / ours_s:.1f} times; largest difference {difference:.1e}"
+        f"{len(both)} pairs: ours {ours_s:.1f} s on {os.cpu_count()} cores, pyclarity {theirs_s:.1f} s "
+        f"in one process, {theirs_s / ours_s:.1f} times; largest difference {difference:.1e}"
     )
 
 
