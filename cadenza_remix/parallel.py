@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -57,12 +58,17 @@ def _attempt(work: Callable[[JobT], ResultT], job: JobT) -> ResultT | str:
         return describe(error)
 
 
+def _leave_interrupts_to_the_parent() -> None:
+    """Ctrl-C reaches every process; a worker finishes its job, so that nothing half done is lost."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _in_processes(
     work: Callable[[JobT], ResultT], jobs: Sequence[JobT], workers: int
 ) -> Iterator[tuple[JobT, ResultT | str]]:
     # "spawn": a forked copy of a process that has threads or a GPU can hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts_to_the_parent)
     try:
         futures = {pool.submit(_attempt, work, job): job for job in jobs}
         for future in as_completed(futures):

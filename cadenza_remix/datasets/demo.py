@@ -9,6 +9,7 @@ import numpy as np
 from cadenza_remix.datasets.challenge import MIXTURE
 from cadenza_remix.datasets.demo_songs import DEMO_SONGS, DemoSong, synthesize
 from cadenza_remix.datasets.metadata import HeadPosition
+from cadenza_remix.demix.base import SOURCES
 from cadenza_remix.output import write_float, write_pcm16, write_text
 from cadenza_remix.sphere import sphere_impulse_responses
 
@@ -25,7 +26,6 @@ GAINS = {
     "gain_0138": (0, -10, 6, 0),
     "gain_0381": (3, 10, -6, 0),
 }
-SOURCES = ("vocals", "drums", "bass", "other")
 # Bisgaard, Vlaming & Dahlquist (2010), "Standard audiograms for the IEC 60118-15 measurement procedure",
 # tables 2 and 4.
 FREQUENCIES_HZ = (250, 375, 500, 750, 1000, 1500, 2000, 3000, 4000, 6000)
