@@ -8,7 +8,6 @@ from cadenza_remix.config import Run, build, command, flatten
 def enhance(run: Run) -> bool:
     """Enhance every pair of the scene list; true if none failed."""
     # Deferred, so that --help and --cfg answer at once.
-    from cadenza_remix import demo
     from cadenza_remix.datasets.challenge import read_music, read_pairs, stems_in
     from cadenza_remix.demix.base import Separator
     from cadenza_remix.jobs.enhancement import Enhancement
@@ -21,6 +20,8 @@ def enhance(run: Run) -> bool:
     separator = build(settings.separator, "separator", Separator) if separated else None
     amplifier, limiter = build(settings.amplifier, "amplifier"), build(settings.limiter, "limiter")
     if run.is_demo:
+        from cadenza_remix import demo
+
         demo.write_music_at_microphones(settings)
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
     music = read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate)

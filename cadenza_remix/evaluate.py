@@ -6,7 +6,6 @@ from cadenza_remix.config import Run, build, command, flatten
 def evaluate(run: Run) -> bool:
     """Score every pair of the scene list; true if none failed."""
     # Deferred, so that --help and --cfg answer at once.
-    from cadenza_remix import demo
     from cadenza_remix.datasets.challenge import read_music, read_pairs
     from cadenza_remix.jobs.evaluation import Evaluation
     from cadenza_remix.jobs.run import report_failures, run_jobs
@@ -16,6 +15,8 @@ def evaluate(run: Run) -> bool:
 
     settings, path = run.settings, run.settings.path
     if run.is_demo:
+        from cadenza_remix import demo
+
         demo.write_music_at_microphones(settings)
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
     work = Evaluation(

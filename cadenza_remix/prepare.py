@@ -8,7 +8,6 @@ def prepare(run: Run) -> bool:
     # Deferred, so that --help and --cfg answer at once.
     from tqdm import tqdm
 
-    from cadenza_remix import demo
     from cadenza_remix.datasets.challenge import list_music, read_dry_songs
     from cadenza_remix.jobs.preparation import Preparation
     from cadenza_remix.jobs.run import report_failures
@@ -16,6 +15,8 @@ def prepare(run: Run) -> bool:
 
     settings, path = run.settings, run.settings.path
     if run.is_demo:
+        from cadenza_remix import demo
+
         demo.write_inputs(path)
     songs = read_dry_songs(
         scenes_file=path.scenes_file,

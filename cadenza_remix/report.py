@@ -12,10 +12,10 @@ def report(run: Run) -> bool:
     from cadenza_remix.datasets.challenge import read_pairs
 
     settings, path = run.settings, run.settings.path
+    tables = {folder: results.read_scores(folder) for folder in settings.runs or [path.exp_folder]}
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
     complete = True
-    for folder in settings.runs or [path.exp_folder]:
-        scores = results.read_scores(folder)
+    for folder, scores in tables.items():
         summary = results.summarise(scores)
         results.write_summary(folder, summary)
         scored = set(zip(scores["scene"], scores["listener"], strict=True))

@@ -1,31 +1,19 @@
 """The tables of a run: scores, details, failures and their summary, as CSV."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from cadenza_remix.errors import MetadataError
 from cadenza_remix.output import replacing
-from cadenza_remix.scenes import Pair
+from cadenza_remix.scenes import Outcome, Pair
 
 SCORES, DETAILS, FAILURES, SUMMARY = "scores.csv", "details.csv", "failures.csv", "summary.csv"
 PAIR_COLUMNS = ("scene", "song", "listener")
 SCORE_COLUMNS = (*PAIR_COLUMNS, "left_score", "right_score", "score")
 FAILURE_COLUMNS = ("command", *PAIR_COLUMNS, "cause")
 SUMMARY_COLUMNS = ("group", "name", "pairs", "left_score", "right_score", "score", "clipped_percent")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a pair in a run's folder: figures, or the cause of its failure."""
-
-    pair: Pair
-    run: Path
-    values: Mapping[str, Any] = field(default_factory=dict)
-    cause: str | None = None
 
 
 def write_scores(exp_folder: Path, outcomes: Iterable[Outcome]) -> None:

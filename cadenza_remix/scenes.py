@@ -1,7 +1,9 @@
-"""What is to be done: scenes, the people who listen to them, and the jobs they make."""
+"""What is to be done: scenes, the people who listen to them, the jobs they make, and what became of them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from cadenza_remix.listener import Listener
 
@@ -40,6 +42,16 @@ class Job:
 
     song: str
     pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a pair in a run's folder: figures, or the cause of its failure."""
+
+    pair: Pair
+    run: Path
+    values: Mapping[str, Any] = field(default_factory=dict)
+    cause: str | None = None
 
 
 def group_by_song(pairs: Iterable[Pair]) -> list[Job]:

@@ -41,6 +41,7 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         (["evaluate", "path.root=nowhere", "name=x"], "nowhere/metadata/scenes.train.json is missing"),
         (["prepare", "path.root=nowhere"], "nowhere/metadata/gains.json is missing"),
         (["prepare", "path.root=nowhere", "split=valid"], "nowhere/metadata/gains.json is missing"),
+        (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
         (["enhence"], "there is no command 'enhence'"),
     ],
 )

@@ -17,8 +17,7 @@ from cadenza_remix.errors import AudioError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs
 from cadenza_remix.ledger import Record, fingerprint, stamps
 from cadenza_remix.limit import Limiter
-from cadenza_remix.results import Outcome
-from cadenza_remix.scenes import Job, Pair
+from cadenza_remix.scenes import Job, Outcome, Pair
 
 Signal = npt.NDArray[np.float32]
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from cadenza_remix.errors import CadenzaError
 from cadenza_remix.ledger import Ledger, Record
 from cadenza_remix.parallel import describe
-from cadenza_remix.results import Outcome
-from cadenza_remix.scenes import Job, Pair
+from cadenza_remix.scenes import Job, Outcome, Pair
 
 logger = logging.getLogger(__name__)
 # Does a pair for some runs; for each, the record of what was made or why it was not.

@@ -10,8 +10,7 @@ from tqdm import tqdm
 from cadenza_remix import results
 from cadenza_remix.errors import CadenzaError
 from cadenza_remix.parallel import run_all
-from cadenza_remix.results import Outcome
-from cadenza_remix.scenes import Job, Pair, group_by_song
+from cadenza_remix.scenes import Job, Outcome, Pair, group_by_song
 
 SHOWN_FAILURES = 5
 
@@ -46,6 +45,7 @@ def run_jobs(work: Work, pairs: Sequence[Pair], command: str, *, workers: int | 
             outcomes += _failed(work, job, cause)
         else:
             able.append(job)
+    able.sort(key=lambda job: len(job.pairs), reverse=True)  # long ones first: no core waits at the end
     total = sum(len(job.pairs) for job in able)
     with tqdm(desc=command, total=total, unit="pair", disable=None) as bar:
         for job, result in run_all(work, able, workers=workers):
