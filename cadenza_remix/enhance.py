@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from cadenza_remix.config import Run, build, command, flatten
+from cadenza_remix.parallel import import_early
 
 
 def enhance(run: Run) -> bool:
     """Enhance every pair of the scene list; true if none failed."""
+    import_early("cadenza_remix.jobs.enhancement", workers=run.settings.executor.workers)
     # Deferred, so that --help and --cfg answer at once.
     from cadenza_remix.datasets.challenge import read_music, read_pairs, stems_in
     from cadenza_remix.demix.base import Separator

@@ -1,10 +1,12 @@
 """Score enhanced signals against the ideal remix."""
 
 from cadenza_remix.config import Run, build, command, flatten
+from cadenza_remix.parallel import import_early
 
 
 def evaluate(run: Run) -> bool:
     """Score every pair of the scene list; true if none failed."""
+    import_early("cadenza_remix.jobs.evaluation", workers=run.settings.executor.workers)
     # Deferred, so that --help and --cfg answer at once.
     from cadenza_remix.datasets.challenge import read_music, read_pairs
     from cadenza_remix.jobs.evaluation import Evaluation

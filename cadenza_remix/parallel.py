@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 from cadenza_remix.errors import CadenzaError
@@ -37,6 +39,18 @@ def run_all(
         yield from _in_processes(work, jobs, workers)
 
 
+def import_early(module: str, *, workers: int | None) -> None:
+    """Let a process from which workers will be forked import `module`, while this one does its own imports.
+
+    Args:
+        module: what the workers will need.
+        workers: how many there will be; nothing is done for one.
+    """
+    if (workers or available_cores()) > 1 and "forkserver" in multiprocessing.get_all_start_methods():
+        multiprocessing.get_context("forkserver").set_forkserver_preload([module])
+        forkserver.ensure_running()
+
+
 def available_cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -58,6 +72,12 @@ def _attempt(work: Callable[[JobT], ResultT], job: JobT) -> ResultT | str:
         return describe(error)
 
 
+def _clean_processes() -> BaseContext:
+    """Workers come from a process that never had threads or a GPU: a forked copy of one that has can hang."""
+    methods = multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+
+
 def _leave_interrupts_to_the_parent() -> None:
     """Ctrl-C reaches every process; a worker finishes its job, so that nothing half done is lost."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -66,9 +86,9 @@ def _leave_interrupts_to_the_parent() -> None:
 def _in_processes(
     work: Callable[[JobT], ResultT], jobs: Sequence[JobT], workers: int
 ) -> Iterator[tuple[JobT, ResultT | str]]:
-    # "spawn": a forked copy of a process that has threads or a GPU can hang.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(
+        workers, mp_context=_clean_processes(), initializer=_leave_interrupts_to_the_parent
+    )
     try:
         futures = {pool.submit(_attempt, work, job): job for job in jobs}
         for future in as_completed(futures):

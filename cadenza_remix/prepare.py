@@ -1,17 +1,18 @@
 """Bring dry music to the hearing-aid microphones: the mixture and every stem, for every song and head."""
 
 from cadenza_remix.config import Run, command
+from cadenza_remix.parallel import import_early, run_all
 
 
 def prepare(run: Run) -> bool:
     """Make every song that the scene list names; true if none failed."""
+    import_early("cadenza_remix.jobs.preparation", workers=run.settings.executor.workers)
     # Deferred, so that --help and --cfg answer at once.
     from tqdm import tqdm
 
     from cadenza_remix.datasets.challenge import list_music, read_dry_songs
     from cadenza_remix.jobs.preparation import Preparation
     from cadenza_remix.jobs.run import report_failures
-    from cadenza_remix.parallel import run_all
 
     settings, path = run.settings, run.settings.path
     if run.is_demo:
