@@ -33,18 +33,18 @@ EXIT_INTERRUPTED = 130
 
 RENAMED_KEYS = {
     "separator.model": "separator=NAME, such as separator=spectral",
-    "separator.device": "nothing yet: the separators at hand need no device",
+    "separator.device": "nothing yet, as the separators at hand need no device",
     "apply_compressor": "amplifier=NAME; no compressor is offered yet",
     "compressor": "amplifier=NAME; no compressor is offered yet",
     "soft_clip": "limiter=tanh",
     "nalr.sample_rate": "sample_rate",
-    "evaluate.batch": "nothing: all cores are used, and a repeated command continues",
-    "evaluate.batch_size": "nothing: all cores are used, and a repeated command continues",
+    "evaluate.batch": "nothing, as all cores are used and a repeated command continues",
+    "evaluate.batch_size": "nothing, as all cores are used and a repeated command continues",
     "path.scene_file": "path.scenes_file",
     "path.head_positions_file": "path.head_loudspeaker_positions_file",
-    "path.tracklist_file": "nothing: the tracks are those of the scene list",
-    "scene.number_scenes_per_song": "nothing yet: bring a scene list",
-    "scene_listener.number_listeners_per_scene": "nothing yet: bring a scene list",
+    "path.tracklist_file": "nothing, as the tracks are those of the scene list",
+    "scene.number_scenes_per_song": "nothing yet; bring a scene list",
+    "scene_listener.number_listeners_per_scene": "nothing yet; bring a scene list",
 }
 
 
@@ -205,7 +205,7 @@ def refuse_renamed_keys(arguments: list[str]) -> None:
         key = argument.lstrip("+~").split("=")[0]
         for old, new in RENAMED_KEYS.items():
             if key == old or key.startswith(f"{old}."):
-                sys.exit(f"error: {key} is a key of the reference recipe; use {new}.")
+                sys.exit(f"error: {key} is a key of the reference recipe; say instead: {new}.")
 
 
 def demo_by_default(arguments: list[str]) -> list[str]:
