@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from cadenza_remix.amplify.base import Amplifier
 from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.errors import AudioError
-from cadenza_remix.jobs.pairs import DoPair, do_pairs
+from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
 from cadenza_remix.ledger import Record, fingerprint, stamps
 from cadenza_remix.limit import Limiter
 from cadenza_remix.scenes import Job, Outcome, Pair
@@ -83,12 +82,8 @@ class Enhancement:
         mixture = self.music[song].mixture()
         stems = self._stems(pairs[0], mixture)
 
-        @lru_cache(maxsize=1)  # pairs of a scene follow each other
-        def remix(scene: str) -> Signal:
-            gains_db = next(pair.scene.gains_db for pair in pairs if pair.scene.name == scene)
-            return pipeline.remix_scene(stems, gains_db, mixture, sample_rate=self.sample_rate)
-
-        return lambda pair, _: {self.exp_folder: self._enhance(pair, remix(pair.scene.name))}
+        remix = remix_once_per_scene(pairs, stems, mixture, sample_rate=self.sample_rate)
+        return lambda pair, _: {self.exp_folder: self._enhance(pair, remix(pair))}
 
     def _stems(self, pair: Pair, mixture: Signal) -> Stems:
         song = pair.scene.song

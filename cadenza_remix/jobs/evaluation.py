@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from cadenza_remix import output, pipeline
 from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.errors import CadenzaError
-from cadenza_remix.jobs.pairs import DoPair, do_pairs
+from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
 from cadenza_remix.ledger import Record, fingerprint, stamps
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.output import Enhanced
@@ -66,12 +65,8 @@ class Evaluation:
             source: stem.astype(np.float64) for source, stem in music.stems(pairs[0].scene.gains_db).items()
         }
 
-        @lru_cache(maxsize=1)  # pairs of a scene follow each other
-        def ideal_remix(scene: str) -> Signal:
-            gains_db = next(pair.scene.gains_db for pair in pairs if pair.scene.name == scene)
-            return pipeline.remix_scene(stems, gains_db, mixture, sample_rate=self.sample_rate)
-
-        return lambda pair, runs: self._evaluate(pair, runs, ideal_remix(pair.scene.name))
+        ideal_remix = remix_once_per_scene(pairs, stems, mixture, sample_rate=self.sample_rate)
+        return lambda pair, runs: self._evaluate(pair, runs, ideal_remix(pair))
 
     def _evaluate(
         self, pair: Pair, runs: Sequence[Path], ideal_remix: Signal

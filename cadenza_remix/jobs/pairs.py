@@ -2,8 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from cadenza_remix import pipeline
+from cadenza_remix.audio import Float
 from cadenza_remix.errors import CadenzaError
 from cadenza_remix.ledger import Ledger, Record
 from cadenza_remix.parallel import describe
@@ -61,6 +67,23 @@ def do_pairs(
         for run, ledger in ledgers.items():
             ledger.write(job.song, records[run])
     return [_outcome(pair, run, records, causes) for run in runs for pair in job.pairs]
+
+
+def remix_once_per_scene(
+    pairs: Sequence[Pair],
+    stems: Mapping[str, npt.NDArray[Float]],
+    mixture: npt.NDArray[np.float32],
+    *,
+    sample_rate: int,
+) -> Callable[[Pair], npt.NDArray[Float]]:
+    """Give the remix of a pair's scene; pairs of a scene follow each other, so the last one is kept."""
+    gains_db = {pair.scene.name: pair.scene.gains_db for pair in pairs}
+
+    @lru_cache(maxsize=1)
+    def remix(scene: str) -> npt.NDArray[Float]:
+        return pipeline.remix_scene(stems, gains_db[scene], mixture, sample_rate=sample_rate)
+
+    return lambda pair: remix(pair.scene.name)
 
 
 def _attempt(do_pair: DoPair, pair: Pair, runs: Sequence[Path]) -> Mapping[Path, Record | Exception]:
