@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,22 @@ class PathSettings:
         return value
 
 
+class Loudness(Enum):
+    """What the signals at the microphones are levelled by."""
+
+    each = "each"
+    shared = "shared"
+
+
+@dataclass
+class PrepareSettings:
+    """How music at the microphones is made."""
+
+    loudness: Loudness
+    scenes_per_song: int | None
+    listeners_per_scene: int | None
+
+
 @dataclass
 class NalrSettings:
     """The hearing-aid prescription."""
@@ -115,9 +132,11 @@ class Settings:
     sample_rate: int
     remix_sample_rate: int
     HAAQI_sample_rate: int
+    prepare: PrepareSettings
     nalr: NalrSettings
     evaluate: EvaluateSettings
     executor: ExecutorSettings
+    head: Any
     amplifier: Any
     limiter: Any
     metric: Any
@@ -240,7 +259,7 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
 def _refuse_unread_keys(config: Any) -> None:
     """`+key=value` adds a key to Hydra's configuration even where the schema has none."""
     known = _keys(Settings)
-    components = ("amplifier", "limiter", "metric", "separator")  # checked by their constructors
+    components = ("amplifier", "head", "limiter", "metric", "separator")  # checked by their constructors
     for key in flatten(OmegaConf.to_container(config, throw_on_missing=False)):
         if key not in known and key.split(".")[0] not in components:
             raise ConfigError(f"There is no key {key}; remove it.")

@@ -62,5 +62,11 @@ def match_loudness(signal: npt.NDArray[Float], target_lufs: float, *, sample_rat
     Raises:
         AudioError: if the signal is shorter than one 400 ms gating block.
     """
+    gain_db = matching_gain_db(signal, target_lufs, sample_rate=sample_rate)
+    return signal * signal.dtype.type(amplitude(gain_db))
+
+
+def matching_gain_db(signal: npt.NDArray[np.floating], target_lufs: float, *, sample_rate: int) -> float:
+    """The gain in dB that `match_loudness` applies; 0 where no gain could be right."""
     gain_db = target_lufs - integrated_loudness(signal, sample_rate=sample_rate)
-    return signal * signal.dtype.type(amplitude(gain_db)) if math.isfinite(gain_db) else signal
+    return gain_db if math.isfinite(gain_db) else 0.0

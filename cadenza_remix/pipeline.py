@@ -1,6 +1,5 @@
 """The method: what happens to a song, a scene and a score. No files, no configuration."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ from cadenza_remix.errors import AudioError, ConfigError
 from cadenza_remix.hrtf import Head, to_microphones
 from cadenza_remix.limit import Limiter
 from cadenza_remix.listener import Listener
-from cadenza_remix.loudness import integrated_loudness, match_loudness
+from cadenza_remix.loudness import amplitude, integrated_loudness, matching_gain_db
 from cadenza_remix.metrics.base import Metric, score_each
 from cadenza_remix.output import Enhanced
 from cadenza_remix.remix import remix
@@ -24,14 +23,25 @@ REFERENCE_AMPLIFIER = Nalr(nfir=220)
 REFERENCE_LEVEL_DB_SPL = 65  # of the rebalanced music before amplification
 
 
-def prepare_song(dry: npt.NDArray[Float], head: Head, *, sample_rate: int) -> npt.NDArray[Float]:
-    """Bring one dry stereo signal to the microphones, at the loudness it had.
+def prepare_song(
+    dry: npt.NDArray[Float], head: Head, *, sample_rate: int, gain_db: float | None = None
+) -> npt.NDArray[Float]:
+    """Bring one dry stereo signal to the microphones, at the loudness it had or by a given gain.
 
-    Every stem and the mixture are levelled on their own, as the challenge's data were; so the stems at the
-    microphones do not quite sum to the mixture there.
+    Without `gain_db` every stem and the mixture are levelled on their own, as the challenge's data were; so
+    the stems at the microphones do not quite sum to the mixture there. With one gain for all they do.
     """
+    if gain_db is None:
+        gain_db = lost_loudness_db(dry, head, sample_rate=sample_rate)
+    at_mic = to_microphones(dry, head)
+    return at_mic * at_mic.dtype.type(amplitude(gain_db))
+
+
+def lost_loudness_db(dry: npt.NDArray[Float], head: Head, *, sample_rate: int) -> float:
+    """By how much a dry stereo signal is louder than at the microphones; 0 where it has no loudness."""
     loudness_lufs = integrated_loudness(dry, sample_rate=sample_rate)
-    return match_loudness(to_microphones(dry, head), loudness_lufs, sample_rate=sample_rate)
+    at_mic = to_microphones(dry, head)
+    return matching_gain_db(at_mic, loudness_lufs, sample_rate=sample_rate)
 
 
 def separate(separator: Separator, mixture: npt.NDArray[np.float32], *, sample_rate: int) -> Stems:
@@ -149,9 +159,3 @@ def evaluate_scene(
     levels_db_spl = [REFERENCE_LEVEL_DB_SPL - 20 * np.log10(rms(channel)) for channel in ideal_remix]
     processed = [resample(one.signal, one.sample_rate, metric.sample_rate) for one in enhanced]
     return score_each(metric, processed, reference, listener, level_of_rms_1_db_spl=levels_db_spl, rng=rng)
-
-
-def scene_rng(scene_name: str) -> np.random.RandomState:
-    """The noise of a scene's scores, the same in every run and for every listener, as in pyclarity 0.9.0."""
-    digest = hashlib.md5(scene_name.encode(), usedforsecurity=False).hexdigest()
-    return np.random.RandomState(int(digest, 16) % 10**8)

@@ -1,6 +1,7 @@
 """Bring dry music to the hearing-aid microphones: the mixture and every stem, for every song and head."""
 
-from cadenza_remix.config import Run, command
+from cadenza_remix.config import Loudness, Run, Settings, build, command
+from cadenza_remix.errors import MetadataError
 from cadenza_remix.parallel import import_early, run_all
 
 
@@ -11,6 +12,7 @@ def prepare(run: Run) -> bool:
     from tqdm import tqdm
 
     from cadenza_remix.datasets.challenge import list_music, read_dry_songs
+    from cadenza_remix.jobs.lists import write_scene_listeners, write_scenes
     from cadenza_remix.jobs.preparation import Preparation
     from cadenza_remix.jobs.run import report_failures
 
@@ -19,15 +21,27 @@ def prepare(run: Run) -> bool:
         from cadenza_remix import demo
 
         demo.write_inputs(path)
+    heads, tracks_file = build(settings.head, "head"), path.given("music_file")
+    refuse_without_dry_music(settings)
+    if settings.prepare.scenes_per_song is not None:
+        write_scenes(path, tracks_file, per_song=settings.prepare.scenes_per_song)
+    if settings.prepare.listeners_per_scene is not None:
+        write_scene_listeners(path, per_scene=settings.prepare.listeners_per_scene)
     songs = read_dry_songs(
         scenes_file=path.scenes_file,
         gains_file=path.gains_file,
-        tracks_file=path.given("music_file"),
+        tracks_file=tracks_file,
         heads_file=path.head_loudspeaker_positions_file,
         music_dir=path.given("music_dir"),
         sample_rate=settings.sample_rate,
     )
-    work = Preparation(path.hrtf_dir, path.output_music_dir, settings.sample_rate, settings.overwrite)
+    work = Preparation(
+        heads=heads,
+        music_dir=path.output_music_dir,
+        sample_rate=settings.sample_rate,
+        shared_loudness=settings.prepare.loudness is Loudness.shared,
+        overwrite=settings.overwrite,
+    )
     done = run_all(work, songs, workers=settings.executor.workers)
     results = list(tqdm(done, desc="prepare", total=len(songs), unit="song", disable=None))
     failures = [{"song": song.name, "cause": cause} for song, cause in results if isinstance(cause, str)]
@@ -38,6 +52,22 @@ def prepare(run: Run) -> bool:
         f"{len(failures)} failed; the music at the microphones is in {path.output_music_dir}"
     )
     return report_failures(path.exp_folder, "prepare", failures)
+
+
+def refuse_without_dry_music(settings: Settings) -> None:
+    """Say that there is nothing to prepare where the challenge ships only music at the microphones.
+
+    Raises:
+        MetadataError: if `valid` or `test` is asked for and the dry music is not there.
+    """
+    path, split = settings.path, settings.split
+    needed = (path.given("music_file"), path.given("music_dir"))
+    missing = [str(place) for place in needed if not place.exists()]
+    if split != "train" and missing:
+        raise MetadataError(
+            f"There is no dry music for split={split} ({' and '.join(missing)} missing); the challenge ships "
+            "that music at the microphones, so leave prepare out."
+        )
 
 
 main = command("prepare", "Bring dry music to the hearing-aid microphones.", prepare)

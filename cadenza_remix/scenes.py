@@ -1,9 +1,12 @@
 """What is to be done: scenes, the people who listen to them, the jobs they make, and what became of them."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from cadenza_remix.listener import Listener
 
@@ -60,3 +63,12 @@ def group_by_song(pairs: Iterable[Pair]) -> list[Job]:
     for pair in pairs:
         songs.setdefault(pair.scene.song, []).append(pair)
     return [Job(song, tuple(members)) for song, members in songs.items()]
+
+
+def rng_of(name: str) -> np.random.RandomState:
+    """The random numbers that belong to a name, the same in every run, as pyclarity 0.9.0 seeds them.
+
+    The noise of a scene's scores comes from the scene's name, the scenes of a song from the song's.
+    """
+    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+    return np.random.RandomState(int(digest, 16) % 10**8)

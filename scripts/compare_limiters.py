@@ -33,6 +33,7 @@ from cadenza_remix.limit.lookahead import moving_average
 from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.metrics.haaqi import Haaqi
 from cadenza_remix.output import FULL_SCALE, Enhanced, quantise
+from cadenza_remix.scenes import rng_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -186,7 +187,7 @@ def score(case: Case) -> list[dict[str, Any]]:
         case.listener,
         metric=Haaqi(),
         sample_rate=SAMPLE_RATE,
-        rng=pipeline.scene_rng(case.song),
+        rng=rng_of(case.song),
     )
     for row, result in zip(rows, results, strict=True):
         row |= {name: result[f"{name}_score"] for name in ("left", "right")}

@@ -15,7 +15,6 @@ from cadenza_remix.datasets import metadata
 from cadenza_remix.datasets.metadata import HeadPosition, SceneEntry
 from cadenza_remix.demix.base import Stems
 from cadenza_remix.errors import AudioError, MetadataError
-from cadenza_remix.hrtf import Head
 from cadenza_remix.output import write_text
 from cadenza_remix.scenes import Pair, Scene
 
@@ -180,16 +179,6 @@ def list_music(music_file: Path, songs: Iterable[DrySong]) -> None:
             "Head Position": song.entry.head,
         }
     write_text(music_file, json.dumps(listed, indent=4, ensure_ascii=False))
-
-
-def read_head(hrtf_dir: Path, position: HeadPosition, sample_rate: int) -> Head:
-    """Read the impulse responses of a head.
-
-    Raises:
-        AudioError: if a file is missing, of another rate, or not one channel per ear.
-    """
-    left, right = (audio.read(hrtf_dir / name, sample_rate=sample_rate) for name in position.hrtf_files)
-    return Head(left, right)
 
 
 def look_up(table: Mapping[str, Entry], key: str, where: str, file: Path) -> Entry:

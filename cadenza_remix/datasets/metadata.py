@@ -63,13 +63,23 @@ class Track:
     split: str
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object, as it stands.
+
+    Raises:
+        MetadataError: if the file is missing, broken or holds something else.
+    """
+    content: dict[str, Any] = _read_json(path, dict)
+    return content
+
+
 def read_table(path: Path) -> dict[str, dict[str, Any]]:
     """A JSON object of objects, as it stands.
 
     Raises:
         MetadataError: if the file is missing, broken or holds something else.
     """
-    table: dict[str, dict[str, Any]] = _read_json(path, dict)
+    table = read_object(path)
     for name, entry in table.items():
         if not isinstance(entry, dict):
             raise MetadataError(f"{path}, {name} is {entry!r}; expected an object of named values.")
@@ -89,9 +99,14 @@ def read_listeners(path: Path) -> dict[str, Listener]:
 
 def read_head_positions(path: Path) -> dict[str, HeadPosition]:
     """Head and loudspeaker positions by id."""
-    older = path.with_name("head_positions.json")
-    table = read_table(older if older.is_file() and not path.is_file() else path)
+    table = read_table(existing_head_positions(path))
     return {name: _head_position(entry, f"{path}, {name}") for name, entry in table.items()}
+
+
+def existing_head_positions(path: Path) -> Path:
+    """The file of the heads; the one of the older name where only that is there."""
+    older = path.with_name("head_positions.json")
+    return older if older.is_file() and not path.is_file() else path
 
 
 def read_scenes(path: Path) -> dict[str, SceneEntry]:
@@ -109,7 +124,7 @@ def read_scenes(path: Path) -> dict[str, SceneEntry]:
 def read_scene_listeners(path: Path) -> dict[str, list[str]]:
     """Listener ids per scene, in their order, each once."""
     table = {}
-    for scene, listeners in _read_json(path, dict).items():
+    for scene, listeners in read_object(path).items():
         if not isinstance(listeners, list) or not all(isinstance(x, str) for x in listeners):
             raise MetadataError(f"{path}, {scene} is {listeners!r}; give a list of listener ids.")
         table[scene] = list(dict.fromkeys(listeners))

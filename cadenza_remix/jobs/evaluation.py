@@ -15,7 +15,7 @@ from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
 from cadenza_remix.ledger import Record, fingerprint, stamps
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.output import Enhanced
-from cadenza_remix.scenes import Job, Outcome, Pair
+from cadenza_remix.scenes import Job, Outcome, Pair, rng_of
 
 Signal = npt.NDArray[np.float64]
 
@@ -85,7 +85,7 @@ class Evaluation:
             pair.listener,
             metric=self.metric,
             sample_rate=self.sample_rate,
-            rng=pipeline.scene_rng(pair.scene.name) if self.set_random_seed else np.random.RandomState(),
+            rng=rng_of(pair.scene.name) if self.set_random_seed else np.random.RandomState(),
         )
         seconds = (time.perf_counter() - begin_s) / max(len(heard), 1)
         for (run, enhanced), values in zip(heard.items(), scores, strict=True):

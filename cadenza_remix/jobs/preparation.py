@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cadenza_remix import ledger, output, pipeline
-from cadenza_remix.datasets.challenge import MIXTURE, DrySong, read_head
+from cadenza_remix.datasets.challenge import MIXTURE, DrySong
+from cadenza_remix.datasets.heads import Heads
 from cadenza_remix.ledger import Ledger, Record
 
 
@@ -13,15 +14,18 @@ class Preparation:
     """Writes a song's mixture and stems at the microphones, a 16-bit WAV each.
 
     Attributes:
-        hrtf_dir: where the impulse responses lie.
+        heads: gives the impulse responses.
         music_dir: where the songs at the microphones go.
         sample_rate: Hz, of everything.
+        shared_loudness: level all files by one gain, so that the stems sum to the mixture, instead of each
+            on its own.
         overwrite: make again what is there already.
     """
 
-    hrtf_dir: Path
+    heads: Heads
     music_dir: Path
     sample_rate: int
+    shared_loudness: bool
     overwrite: bool
 
     def __call__(self, song: DrySong) -> bool:
@@ -32,9 +36,9 @@ class Preparation:
         """
         signals = (MIXTURE, *song.sources)
         targets = {name: self.music_dir / song.folder / f"{name}.wav" for name in signals}
-        inputs = [song.dry.path(name) for name in signals]
-        inputs += [self.hrtf_dir / name for name in song.head.hrtf_files]
-        origin = ledger.fingerprint((ledger.stamps(inputs), self.sample_rate))
+        inputs = [song.dry.path(name) for name in signals] + self.heads.files(song.head)
+        settings = (self.heads, song.head, self.shared_loudness, self.sample_rate)
+        origin = ledger.fingerprint((ledger.stamps(inputs), settings))
         book = Ledger(self.music_dir / ".prepared")
         record = book.read(song.name).get(song.name)
         if not self.overwrite:
@@ -43,9 +47,14 @@ class Preparation:
             if not record and all(target.is_file() for target in targets.values()):
                 return False  # somebody else's data, such as the challenge's own
         song.dry.check(signals)
-        head = read_head(self.hrtf_dir, song.head, self.sample_rate)
+        head = self.heads(song.head, sample_rate=self.sample_rate)
+        gain_db = None
+        if self.shared_loudness:
+            gain_db = pipeline.lost_loudness_db(song.dry.mixture(), head, sample_rate=self.sample_rate)
         for name, target in targets.items():
-            at_mic = pipeline.prepare_song(song.dry.read(name), head, sample_rate=self.sample_rate)
+            at_mic = pipeline.prepare_song(
+                song.dry.read(name), head, sample_rate=self.sample_rate, gain_db=gain_db
+            )
             output.write_pcm16(target, at_mic, sample_rate=self.sample_rate, file_format="WAV")
         book.write(song.name, {song.name: Record(origin, ledger.stamps(targets.values()))})
         return True
