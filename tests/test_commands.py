@@ -304,3 +304,36 @@ def test_several_runs_evaluated_together_score_as_each_alone(challenge: Path, co
     assert (folders[0] / "scores.csv").read_bytes() == alone[0]
     assert (folders[1] / "scores.csv").read_text().splitlines()[1:] == alone[1].decode().splitlines()[2:]
     assert "6 of 6 pairs scored" in commands("report", expect=1, more=("runs=[exp/a,exp/b]",))
+
+
+def test_a_challenge_is_made_from_dry_music_and_listeners_alone(challenge: Path, commands: Commands) -> None:
+    """Lists drawn, a head computed, and stems that sum to the mixture at the microphones."""
+    dry = challenge / "audio/music/train"
+    for song in (challenge / "audio/at_mic_music/train").iterdir():
+        shutil.copytree(song, dry / song.name.removesuffix("-hlp_0001"))
+    shutil.rmtree(challenge / "audio/at_mic_music")
+    for file in (challenge / "metadata").iterdir():
+        if not file.name.startswith("listeners"):
+            file.unlink()
+    tracks = [{"Track Name": folder.name, "Split": "train"} for folder in sorted(dry.iterdir())]
+    (challenge / "metadata/musdb18.train.json").write_text(json.dumps(tracks))
+    drawn = ("prepare.scenes_per_song=2", "prepare.listeners_per_scene=1")
+    shared = ("head=sphere", "prepare.loudness=shared", *drawn)
+    told = commands("prepare", more=shared)
+    assert "4 songs made" in told
+    songs = sorted((challenge / "audio/at_mic_music/train").iterdir())
+    assert len(songs) == 4
+
+    def error_of_sum(song: Path) -> int:
+        steps = {path.stem: soundfile.read(path, dtype="int16")[0].astype(int) for path in song.iterdir()}
+        mixture = steps.pop("mixture")
+        return int(np.abs(sum(steps.values()) - mixture).max())
+
+    assert max(error_of_sum(song) for song in songs) <= 8  # files are rounded, dry and here
+    assert "0 songs made, 4 there already" in commands("prepare", more=shared)
+    another = run("prepare", f"path.root={challenge}", "prepare.scenes_per_song=3", cwd=challenge.parent)
+    assert "differs from the list of 6 scenes" in one_sentence(another)
+    assert "4 songs made" in commands("prepare", more=("head=sphere",))
+    assert min(error_of_sum(song) for song in songs) > 100
+    commands("enhance", "evaluate")
+    assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 4

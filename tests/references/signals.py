@@ -193,3 +193,23 @@ def excerpt(path: Path, start: float) -> Signal:
     rate, samples = wavfile.read(path)
     part = samples[int(start * rate) : int((start + REAL_SECONDS) * rate), 0] / 32768
     return rounded(np.asarray(resample_poly(part, 80, 147)))
+
+
+AMPLIFIED = {  # files under ../shared/data and a gain, as after amplification
+    "open/audio/music/train/Clingo Mixer - Demo Song/mixture.wav": 2.0,
+    "open/audio/music/train/Mark Boas - Multitrack/mixture.wav": 20.0,
+    "nc/audio/music/train/Music Delta - 80s Rock/mixture.wav": 8.0,
+}
+
+
+def left_channel(name: str, gain: float) -> Signal:
+    """The first channel of a 16-bit file, louder."""
+    return np.asarray(wavfile.read(SHARED / name)[1][:, 0] * (gain / 32768))
+
+
+def bursts(sample_rate: int) -> Signal:
+    """Two seconds of noise that rises, falls silent and bursts."""
+    rng = np.random.RandomState(7)
+    time = np.arange(2 * sample_rate) / sample_rate
+    level = 2 * np.abs(np.sin(np.pi * time)) * (time % 0.7 < 0.5) * (1 + 9 * (time > 1.8))
+    return rounded(level * rng.standard_normal(len(time)))
