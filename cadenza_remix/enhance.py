@@ -35,6 +35,7 @@ def enhance(run: Run) -> bool:
         "limiter": settings.limiter,
         "sample_rate": settings.sample_rate,
         "remix_sample_rate": settings.remix_sample_rate,
+        "keep_stems": settings.keep_stems,
     }
     claim(path.exp_folder, "enhance", flatten(depends_on), overwrite=settings.overwrite)
     work = Enhancement(

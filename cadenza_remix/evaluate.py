@@ -1,7 +1,15 @@
 """Score enhanced signals against the ideal remix."""
 
-from cadenza_remix.config import Run, build, command, flatten
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cadenza_remix.config import Run, Settings, build, command, flatten
 from cadenza_remix.parallel import import_early
+
+if TYPE_CHECKING:  # --help and --cfg answer at once
+    from cadenza_remix.datasets.challenge import Music
+    from cadenza_remix.scenes import Pair
 
 
 def evaluate(run: Run) -> bool:
@@ -43,9 +51,35 @@ def evaluate(run: Run) -> bool:
         own = [outcome for outcome in outcomes if outcome.run == folder]
         write_scores(folder, own)
         failures = [failure(outcome) for outcome in own if outcome.cause]
+        failures += score_separation(folder, settings, pairs, work.music)
         print(f"evaluate: {len(own) - len(failures)} of {len(own)} scores in {folder / SCORES}")
         succeeded &= report_failures(folder, "evaluate", failures)
     return succeeded
+
+
+def score_separation(
+    folder: Path, settings: Settings, pairs: Sequence["Pair"], music: Mapping[str, "Music"]
+) -> list[dict[str, str]]:
+    """Score the stems that a run kept or was given, if it was; the failures."""
+    from cadenza_remix.datasets.challenge import stems_in
+    from cadenza_remix.jobs.separation import Separation
+    from cadenza_remix.ledger import claimed
+    from cadenza_remix.parallel import run_all
+    from cadenza_remix.results import SEPARATION, write_separation
+
+    given = settings.stems.lower() not in ("separate", "true") and not settings.runs
+    stems = Path(settings.stems) if given else folder / "stems"
+    if not stems.is_dir() or not (given or claimed(folder, "enhance").get("keep_stems", True)):
+        return []
+    sources = {pair.scene.song: tuple(pair.scene.gains_db) for pair in pairs}
+    work = Separation(folder, stems_in(stems, music), music, sources, settings.overwrite)
+    results = dict(run_all(work, list(sources), workers=settings.executor.workers))
+    causes = [{"song": song, "cause": each} for song, each in results.items() if isinstance(each, str)]
+    scores = {song: results[song] for song in sources}
+    write_separation(folder, {song: each for song, each in scores.items() if not isinstance(each, str)})
+    scored = f"{len(sources) - len(causes)} of {len(sources)} songs"
+    print(f"evaluate: separation scores of {scored} in {folder / SEPARATION}")
+    return causes
 
 
 main = command("evaluate", "Score enhanced signals with HAAQI against the ideal remix.", evaluate)

@@ -90,11 +90,7 @@ def claim(folder: Path, command: str, settings: dict[str, Any], *, overwrite: bo
     Raises:
         ConfigError: naming the keys that changed since the folder was begun.
     """
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        manifest = {}
+    manifest = _read_manifest(folder)
     before = manifest.get(command)
     if before is not None and before != settings and not overwrite:
         changed = sorted(key for key in before | settings if before.get(key) != settings.get(key))
@@ -103,4 +99,18 @@ def claim(folder: Path, command: str, settings: dict[str, Any], *, overwrite: bo
             f"{folder} was begun with other settings ({told}); choose another name=, "
             "or overwrite=true to redo it."
         )
-    write_text(path, json.dumps(manifest | {command: settings}, indent=2))
+    write_text(folder / MANIFEST, json.dumps(manifest | {command: settings}, indent=2))
+
+
+def claimed(folder: Path, command: str) -> dict[str, Any]:
+    """The settings with which a command filled `folder`; none if it did not."""
+    settings: dict[str, Any] = _read_manifest(folder).get(command, {})
+    return settings
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return manifest

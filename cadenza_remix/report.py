@@ -23,6 +23,9 @@ def report(run: Run) -> bool:
         print(summary.to_string(index=False, float_format="{:.4f}".format))
         for name in missing[:SHOWN_MISSING]:
             print(f"missing: {name}")
+        separation = results.separation_means(folder)
+        if len(separation):
+            print(separation.to_string(index=False, float_format="{:.2f} dB".format))
         done = f"{len(pairs) - len(missing)} of {len(pairs)} pairs scored"
         print(f"report: {done}; all results are in {folder}")
         complete &= not missing

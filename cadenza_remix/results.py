@@ -10,9 +10,11 @@ from cadenza_remix.output import replacing
 from cadenza_remix.scenes import Outcome, Pair
 
 SCORES, DETAILS, FAILURES, SUMMARY = "scores.csv", "details.csv", "failures.csv", "summary.csv"
+SEPARATION = "separation.csv"
 PAIR_COLUMNS = ("scene", "song", "listener")
 SCORE_COLUMNS = (*PAIR_COLUMNS, "left_score", "right_score", "score")
 FAILURE_COLUMNS = ("command", *PAIR_COLUMNS, "cause")
+SEPARATION_COLUMNS = ("song", "source", "sdr", "si_sdr")
 SUMMARY_COLUMNS = ("group", "name", "pairs", "left_score", "right_score", "score", "clipped_percent")
 
 
@@ -75,6 +77,27 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 def write_summary(exp_folder: Path, summary: pd.DataFrame) -> None:
     """Write `summary.csv`."""
     _write(exp_folder / SUMMARY, summary)
+
+
+def write_separation(exp_folder: Path, scores: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+    """Write `separation.csv`: scores by song and source, songs in the order given."""
+    rows = [
+        {"song": song, "source": source, **values}
+        for song, by_source in scores.items()
+        for source, values in by_source.items()
+    ]
+    _write(exp_folder / SEPARATION, pd.DataFrame(rows, columns=list(SEPARATION_COLUMNS)))
+
+
+def separation_means(exp_folder: Path) -> pd.DataFrame:
+    """Mean separation scores of a run by source, silent stems left out of `si_sdr`; empty if it has none."""
+    path = exp_folder / SEPARATION
+    if not path.is_file():
+        return pd.DataFrame(columns=list(SEPARATION_COLUMNS[1:]))
+    table = _read(path, SEPARATION_COLUMNS)
+    scores = list(SEPARATION_COLUMNS[2:])
+    table[scores] = table[scores].apply(pd.to_numeric)
+    return table.groupby("source", sort=False)[scores].mean().reset_index()
 
 
 def _names(pair: Pair) -> dict[str, str]:

@@ -337,3 +337,36 @@ def test_a_challenge_is_made_from_dry_music_and_listeners_alone(challenge: Path,
     assert min(error_of_sum(song) for song in songs) > 100
     commands("enhance", "evaluate")
     assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 4
+
+
+def test_kept_stems_are_scored(challenge: Path, commands: Commands) -> None:
+    commands("enhance", more=("separator=none", "keep_stems=true"))
+    assert "separation scores of 2 of 2 songs in exp/none/separation.csv" in commands("evaluate")
+    folder = challenge.parent / "exp/none"
+    table = pd.read_csv(folder / "separation.csv")
+    assert list(table.columns) == ["song", "source", "sdr", "si_sdr"]
+    assert list(table["source"]) == ["vocals", "drums", "bass", "other"] * 2
+    for row in table.itertuples():
+        at_mic = challenge / "audio/at_mic_music/train" / str(row.song)
+        true, mixture = (soundfile.read(at_mic / f"{name}.wav")[0] for name in (row.source, "mixture"))
+        ratio = (np.sum(true**2) + 1e-7) / (np.sum((true - mixture / 4) ** 2) + 1e-7)
+        assert row.sdr == pytest.approx(10 * np.log10(ratio), abs=1e-4)
+    before = (folder / "separation.csv").read_bytes()
+    told = commands("evaluate", "report")
+    assert "vocals" in told
+    assert f"{table.groupby('source')['sdr'].mean()['bass']:.2f} dB" in told
+    assert (folder / "separation.csv").read_bytes() == before
+
+    shutil.rmtree(folder / "stems" / table["song"][0])
+    told = commands("evaluate", expect=1)
+    assert f"failed: {table['song'][0]}: " in told
+    assert "vocals.wav is missing" in told
+    assert "1 failed" in told
+
+
+def test_stems_made_elsewhere_are_scored_where_they_were_used(challenge: Path, commands: Commands) -> None:
+    stems = challenge / "audio/at_mic_music/train"
+    commands("enhance", "evaluate", more=(f"stems={stems}", "name=perfect"))
+    assert (pd.read_csv(challenge.parent / "exp/perfect/separation.csv")["si_sdr"] == np.inf).all()
+    commands("enhance", "evaluate", more=("separator=none", "limiter=tanh", "name=bare"))
+    assert not (challenge.parent / "exp/bare/separation.csv").exists()

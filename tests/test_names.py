@@ -39,11 +39,12 @@ def test_choices() -> None:
 
 
 def test_files_and_columns() -> None:
-    tables = {results.SCORES, results.DETAILS, results.FAILURES, results.SUMMARY}
+    tables = {results.SCORES, results.DETAILS, results.FAILURES, results.SUMMARY, results.SEPARATION}
     assert {*tables, ledger.MANIFEST} <= set(names("file"))
     columns = {table: [n.split(":")[1] for n in names("column") if n.startswith(table)] for table in tables}
     assert columns[results.SCORES] == list(results.SCORE_COLUMNS)
     assert columns[results.FAILURES] == list(results.FAILURE_COLUMNS)
+    assert columns[results.SEPARATION] == list(results.SEPARATION_COLUMNS)
     assert columns[results.SUMMARY] == list(results.SUMMARY_COLUMNS)
 
 

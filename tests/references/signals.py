@@ -213,3 +213,11 @@ def bursts(sample_rate: int) -> Signal:
     time = np.arange(2 * sample_rate) / sample_rate
     level = 2 * np.abs(np.sin(np.pi * time)) * (time % 0.7 < 0.5) * (1 + 9 * (time > 1.8))
     return rounded(level * rng.standard_normal(len(time)))
+
+
+def separated(case: int) -> tuple[Signal, Signal]:
+    """A stereo stem of half a second and an estimate of it, (2, samples), worse from case to case."""
+    rng = np.random.RandomState(case)
+    true = rng.standard_normal((2, 22050)) * np.array([[1.0], [0.3]])
+    estimate = (1 - 0.15 * case) * true + 0.1 * 2**case * rng.standard_normal(true.shape)
+    return rounded(0.1 * true), rounded(0.1 * estimate)

@@ -1,0 +1,57 @@
+"""Score the stems that a run used against the true ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cadenza_remix import ledger
+from cadenza_remix.datasets.challenge import Music
+from cadenza_remix.errors import AudioError
+from cadenza_remix.ledger import Ledger, Record
+from cadenza_remix.metrics.sdr import sdr_db, si_sdr_db
+
+
+@dataclass(frozen=True)
+class Separation:
+    """Compares every separated stem of a song with the true one.
+
+    Attributes:
+        run: the run's folder.
+        stems: where each song's separated stems lie.
+        true_stems: where each song at the microphones lies.
+        sources: the stems that each song has.
+        overwrite: score again what is scored already.
+    """
+
+    run: Path
+    stems: Mapping[str, Music]
+    true_stems: Mapping[str, Music]
+    sources: Mapping[str, tuple[str, ...]]
+    overwrite: bool
+
+    def __call__(self, song: str) -> dict[str, dict[str, float]]:
+        """The scores of a song by source.
+
+        Raises:
+            AudioError: if a stem cannot be read, or differs in length from the true one.
+        """
+        estimated, true, sources = self.stems[song], self.true_stems[song], self.sources[song]
+        inputs = [music.path(source) for music in (estimated, true) for source in sources]
+        origin = ledger.fingerprint(ledger.stamps(inputs))
+        book = Ledger(self.run / "parts" / "separation")
+        record = book.read(song).get(song)
+        if record and record.is_current(origin) and not self.overwrite:
+            return record.values
+        scores = {source: _score(estimated, true, source) for source in sources}
+        book.write(song, {song: Record(origin, values=scores)})
+        return scores
+
+
+def _score(estimated: Music, true: Music, source: str) -> dict[str, float]:
+    estimate, truth = estimated.read(source), true.read(source)
+    if estimate.shape != truth.shape:
+        raise AudioError(
+            f"{estimated.path(source)} has {estimate.shape[1]} samples, the true stem {truth.shape[1]}; "
+            "separate the same mixture."
+        )
+    return {"sdr": sdr_db(truth, estimate), "si_sdr": si_sdr_db(truth, estimate)}
