@@ -35,8 +35,9 @@ EXIT_INTERRUPTED = 130
 RENAMED_KEYS = {
     "separator.model": "separator=NAME, such as separator=spectral",
     "separator.device": "nothing yet, as the separators at hand need no device",
-    "apply_compressor": "amplifier=NAME; no compressor is offered yet",
-    "compressor": "amplifier=NAME; no compressor is offered yet",
+    "apply_compressor": "amplifier=nalr_compressor",
+    "compressor": "amplifier=nalr_compressor: its threshold, attenuation, attack_ms, release_ms, "
+    "rms_window_s",
     "soft_clip": "limiter=tanh",
     "nalr.sample_rate": "sample_rate",
     "evaluate.batch": "nothing, as all cores are used and a repeated command continues",
@@ -44,8 +45,8 @@ RENAMED_KEYS = {
     "path.scene_file": "path.scenes_file",
     "path.head_positions_file": "path.head_loudspeaker_positions_file",
     "path.tracklist_file": "nothing, as the tracks are those of the scene list",
-    "scene.number_scenes_per_song": "nothing yet; bring a scene list",
-    "scene_listener.number_listeners_per_scene": "nothing yet; bring a scene list",
+    "scene.number_scenes_per_song": "prepare.scenes_per_song",
+    "scene_listener.number_listeners_per_scene": "prepare.listeners_per_scene",
 }
 
 
@@ -203,6 +204,10 @@ def _explain(error: Exception) -> str:
     if unknown:
         similar = difflib.get_close_matches(unknown[1], _keys(Settings), n=1, cutoff=0.5)
         return f"There is no key {unknown[1]}" + (f"; did you mean {similar[0]}?" if similar else ".")
+    block = re.search(r"full_key: (\S+)", str(error))
+    old = [key for key in RENAMED_KEYS if block and f"{key}.".startswith(f"{block[1]}.")]
+    if old:  # in a file of the user's
+        return " ".join(str(renamed(key)) for key in old)
     told = re.split(r"Config search path|\n *(?:full_key|reference_type|object_type)", str(error))[0]
     reason = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
     return " ".join(told.split()) + reason + "."
@@ -221,10 +226,17 @@ def _keys(schema: type, prefix: str = "") -> list[str]:
 def refuse_renamed_keys(arguments: list[str]) -> None:
     """Stop at a key of the reference recipe that has another name here, and say the new one."""
     for argument in arguments:
-        key = argument.lstrip("+~").split("=")[0]
-        for old, new in RENAMED_KEYS.items():
-            if key == old or key.startswith(f"{old}."):
-                sys.exit(f"error: {key} is a key of the reference recipe; say instead: {new}.")
+        told = renamed(argument.lstrip("+~").split("=")[0])
+        if told:
+            sys.exit(f"error: {told}")
+
+
+def renamed(key: str) -> str | None:
+    """What to say instead of a key of the reference recipe; None if it is not one that changed."""
+    for old, new in RENAMED_KEYS.items():
+        if key == old or key.startswith(f"{old}."):
+            return f"{key} is a key of the reference recipe; say instead: {new}."
+    return None
 
 
 def demo_by_default(arguments: list[str]) -> list[str]:
@@ -261,6 +273,9 @@ def _refuse_unread_keys(config: Any) -> None:
     known = _keys(Settings)
     components = ("amplifier", "head", "limiter", "metric", "separator")  # checked by their constructors
     for key in flatten(OmegaConf.to_container(config, throw_on_missing=False)):
+        told = renamed(key)
+        if told:
+            raise ConfigError(told)
         if key not in known and key.split(".")[0] not in components:
             raise ConfigError(f"There is no key {key}; remove it.")
 

@@ -370,3 +370,24 @@ def test_stems_made_elsewhere_are_scored_where_they_were_used(challenge: Path, c
     assert (pd.read_csv(challenge.parent / "exp/perfect/separation.csv")["si_sdr"] == np.inf).all()
     commands("enhance", "evaluate", more=("separator=none", "limiter=tanh", "name=bare"))
     assert not (challenge.parent / "exp/bare/separation.csv").exists()
+
+
+def test_any_number_of_sources_goes_through(challenge: Path, commands: Commands) -> None:
+    """Two sources in one song and three in the other, as in the second challenge's training files."""
+    for start, count in {"Anna": 2, "Plain": 3}.items():
+        song = song_folder(challenge, start)
+        for number, name in enumerate(("vocals", "drums", "bass")[:count], 1):
+            (song / f"{name}.wav").rename(song / f"source_{number}.wav")
+    gains = {
+        "2": {"gain_0001": {"source_1": 3, "source_2": -6}},
+        "3": {"gain_0007": {"source_1": 0, "source_2": 10, "source_3": -10}},
+    }
+    (challenge / "metadata/gains.json").write_text(json.dumps(gains))
+    edit_metadata(challenge, "scenes.train", lambda c: c["scene_10001"].update(gain="gain_0001"))
+    commands("enhance", "evaluate", more=("stems=true",))
+    scores = pd.read_csv(challenge.parent / "exp/stems_true/scores.csv")
+    assert (len(scores), scores["score"].notna().all()) == (6, True)
+    told = commands("enhance", expect=1)
+    assert "The scene has gains for ['source_1', 'source_2'], the stems are" in told
+    two = "+separator.sources=[source_1,source_2]"  # then only the song of three cannot be done
+    assert "2 failed" in commands("enhance", expect=1, more=("separator=none", two, "name=two"))

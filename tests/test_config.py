@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cadenza_remix import __version__
-from cadenza_remix.config import RENAMED_KEYS
+from cadenza_remix.config import RENAMED_KEYS, Settings, _keys, renamed
 
 HEAVY = ("numpy", "scipy", "torch", "pandas", "numba", "soundfile")
 
@@ -58,6 +58,58 @@ def test_keys_of_the_reference_recipe_are_refused_with_the_new_ones(tmp_path: Pa
     told = one_sentence(run("enhance", f"{key}=1", cwd=tmp_path))
     assert key in told
     assert RENAMED_KEYS[key] in told
+
+
+# Every key of pyclarity 0.9.0's two files of settings, of the baseline and of the data.
+RECIPE_KEYS = """
+path.root path.metadata_dir path.music_dir path.gains_file path.head_positions_file path.listeners_file
+path.music_file path.scenes_file path.scene_listeners_file path.exp_folder sample_rate remix_sample_rate
+HAAQI_sample_rate nalr.nfir nalr.sample_rate apply_compressor compressor.threshold compressor.attenuation
+compressor.attack compressor.release compressor.rms_buffer_size soft_clip separator.model separator.device
+evaluate.set_random_seed evaluate.small_test evaluate.batch_size evaluate.batch
+path.hrtf_dir path.scene_file path.head_loudspeaker_positions_file path.tracklist_file path.output_music_dir
+path.output_music_file scene.number_scenes_per_song scene_listener.number_listeners_per_scene
+"""
+
+
+def test_every_key_of_the_reference_recipe_means_the_same_or_is_refused() -> None:
+    assert [key for key in RECIPE_KEYS.split() if (key in _keys(Settings)) == bool(renamed(key))] == []
+
+
+RECIPE = """# @package _global_
+path: {root: x, music_dir: "${path.root}/audio/at_mic_music", exp_folder: ./exp}
+sample_rate: 44100
+nalr: {nfir: 220}
+evaluate: {set_random_seed: true, small_test: false}
+"""
+OLD = {
+    "compressor: {threshold: 0.35, attack: 50}": "say instead: amplifier=nalr_compressor: its",
+    "separator: {model: demucs}": "separator.model is a key of the reference recipe",
+    "soft_clip: false": "say instead: limiter=tanh",
+}
+
+
+@pytest.mark.parametrize("line", OLD)
+def test_an_old_key_in_a_file_of_settings_is_refused_like_a_typed_one(tmp_path: Path, line: str) -> None:
+    (tmp_path / "my_conf/experiment").mkdir(parents=True)
+    (tmp_path / "my_conf/experiment/mine.yaml").write_text(RECIPE + line)
+    told = one_sentence(run("enhance", "--config-dir", "my_conf", "experiment=mine", cwd=tmp_path))
+    assert OLD[line] in told
+
+
+def test_a_file_of_the_reference_recipe_is_turned_into_ours(tmp_path: Path) -> None:
+    (tmp_path / "my_conf/experiment").mkdir(parents=True)
+    (tmp_path / "my_conf/experiment/mine.yaml").write_text(
+        RECIPE + "amplifier: {threshold: 0.3, attack_ms: 40}\n"
+        "defaults: [override /amplifier: nalr_compressor,"
+        " override /separator: none, override /limiter: tanh]\n"
+    )
+    result = run("enhance", "--config-dir", "my_conf", "experiment=mine", "--cfg", "job", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    for line in ("Compressed", "threshold: 0.3", "attack_ms: 40", "release_ms: 1000", "Tanh", "EqualSplit"):
+        assert line in result.stdout
+    told = one_sentence(run("enhance", "--config-dir", "my_conf", "experiment=mine", cwd=tmp_path))
+    assert "x/metadata/scenes.train.json is missing" in told
 
 
 @pytest.mark.parametrize("command", ["prepare", "enhance", "evaluate", "report"])

@@ -86,6 +86,18 @@ def test_a_listener_named_twice_is_used_once(challenge: Path) -> None:
     assert sum(pair.scene.name == "scene_10001" for pair in read_pairs(Files(challenge))) == 1
 
 
+def test_gains_of_any_sources_are_read_flat_or_sorted_by_their_number(tmp_path: Path) -> None:
+    two = {"gain_0001": {"source_1": 3, "source_2": -6.5}}
+    three = {"gain_0002": {"source_1": 0, "source_2": 0, "source_3": 10}}
+    flat = metadata.read_gains(write(tmp_path / "flat.json", two | three))
+    assert flat == two | three
+    assert metadata.read_gains(write(tmp_path / "nested.json", {"2": two, "3": three})) == flat
+    with pytest.raises(MetadataError, match="gain_0001 for more than one number of sources"):
+        metadata.read_gains(write(tmp_path / "twice.json", {"2": two, "3": two}))
+    with pytest.raises(MetadataError, match="'source_1' is None"):
+        metadata.read_gains(write(tmp_path / "odd.json", {"2": {"gain_0001": {"source_1": None}}}))
+
+
 def test_older_names_of_heads_are_read(tmp_path: Path) -> None:
     head = {"subject": "VP_E1", "mic": "BTE_fr", "left_angle": -30, "right_angle": 22.5}
     write(tmp_path / "head_positions.json", {"hp_0001": head})

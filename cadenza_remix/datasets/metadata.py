@@ -2,7 +2,8 @@
 
 Accepted beside the documented format, since all of it is in circulation: heads under `hlp_…` or `hp_…`
 ids and in `head_positions.json`, `head_position` for `head_loudspeaker_positions` in scenes, tracks and
-at-microphone entries without a `Path`, integer angles, and any names and number of sources in the gains.
+at-microphone entries without a `Path`, integer angles, any names and number of sources in the gains, and
+gains sorted by that number.
 """
 
 import json
@@ -87,9 +88,18 @@ def read_table(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def read_gains(path: Path) -> dict[str, dict[str, float]]:
-    """Gains in dB per source, by gain id."""
-    table = read_table(path)
-    return {name: _gains(entry, f"{path}, {name}") for name, entry in table.items()}
+    """Gains in dB per source, by gain id.
+
+    A file may sort its entries by the number of sources, `{"2": {"gain_0001": {"source_1": …}}}`.
+    """
+    gains: dict[str, dict[str, float]] = {}
+    for name, entry in read_table(path).items():
+        nested = bool(entry) and all(isinstance(value, dict) for value in entry.values())
+        for gain, values in entry.items() if nested else [(name, entry)]:
+            if gain in gains:
+                raise MetadataError(f"{path} has {gain} for more than one number of sources; rename one.")
+            gains[gain] = _gains(values, f"{path}, {gain}")
+    return gains
 
 
 def read_listeners(path: Path) -> dict[str, Listener]:
