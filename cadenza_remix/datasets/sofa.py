@@ -79,7 +79,8 @@ def _nearest(file: Path, angle_degrees: float, most_off_degrees: float) -> int:
     near = np.flatnonzero(off_degrees <= off_degrees.min() + TOLERANCE_DEGREES)
     index = int(near[np.argmax(distance_m[near])])
     x, y, z = directions[index]
-    found = f"{-np.rad2deg(np.arctan2(y, x)):.1f}° (elevation {np.rad2deg(np.arcsin(z)):.1f}°)"
+    azimuth_degrees, elevation_degrees = np.rad2deg([-np.arctan2(y, x), np.arcsin(z)]).round(1) + 0.0
+    found = f"{azimuth_degrees}° (elevation {elevation_degrees}°)"
     if off_degrees[index] > most_off_degrees:
         raise AudioError(
             f"{file}: the measured direction nearest to {angle_degrees:g}° is {found}, more than "

@@ -1,12 +1,17 @@
 """Bring one dry song to the microphones of one head."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from cadenza_remix import ledger, output, pipeline
 from cadenza_remix.datasets.challenge import MIXTURE, DrySong
 from cadenza_remix.datasets.heads import Heads
 from cadenza_remix.ledger import Ledger, Record
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,5 +61,9 @@ class Preparation:
                 song.dry.read(name), head, sample_rate=self.sample_rate, gain_db=gain_db
             )
             output.write_pcm16(target, at_mic, sample_rate=self.sample_rate, file_format="WAV")
+            if self.shared_loudness and np.abs(at_mic).max(initial=0) > 1:
+                logger.warning(
+                    "%s is cut off at full scale, so there the stems do not sum to the mixture.", target
+                )
         book.write(song.name, {song.name: Record(origin, ledger.stamps(targets.values()))})
         return True
