@@ -142,9 +142,9 @@ def test_the_nearest_direction_is_taken_and_named(tmp_path: Path, caplog: pytest
 
 def test_of_several_distances_the_furthest_is_taken(tmp_path: Path) -> None:
     near, far = (sphere(30.0) * gain for gain in (5.0, 1.0))
-    path = write_sofa(tmp_path / "s.sofa", [30.0, 30.0], responses=[far, near])
+    path = write_sofa(tmp_path / "s.sofa", [30.0, 30.0], responses=[near, far])
     with h5py.File(path, "a") as file:
-        file["SourcePosition"][:, 2] = [3.0, 0.2]
+        file["SourcePosition"][:, 2] = [0.2, 3.0]
     np.testing.assert_allclose(read(path, 30.0)[:, :N_TAPS], far, atol=1e-12)
 
 

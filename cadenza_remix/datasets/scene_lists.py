@@ -102,5 +102,5 @@ def draw_listeners(
 
 
 def _take(left: list[str], rng: np.random.RandomState) -> str:
-    """Draw one and take it out; the last one needs no draw, and pyclarity makes none."""
-    return left.pop(int(rng.choice(len(left), 1, replace=False)[0]) if len(left) > 1 else 0)
+    """Draw one and take it out."""
+    return left.pop(int(rng.choice(len(left), 1, replace=False)[0]))
