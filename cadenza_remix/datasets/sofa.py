@@ -101,7 +101,7 @@ def _open(file: Path) -> Any:
     try:
         import h5py  # an extra: only who has SOFA files needs it
     except ImportError:
-        raise ConfigError('SOFA files need h5py; run pip install "cadenza-remix[sofa]".') from None
+        raise ConfigError("SOFA files need h5py; run pip install h5py.") from None
     if not file.is_file():
         raise AudioError(f"{file} is missing; it should be a SOFA file.")
     try:
