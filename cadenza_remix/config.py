@@ -142,6 +142,7 @@ class Settings:
     limiter: Any
     metric: Any
     separator: Any = None  # chosen by the user or an experiment
+    closed_loop: Any = None  # likewise
 
 
 @dataclass(frozen=True)
@@ -271,7 +272,14 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
 def _refuse_unread_keys(config: Any) -> None:
     """`+key=value` adds a key to Hydra's configuration even where the schema has none."""
     known = _keys(Settings)
-    components = ("amplifier", "head", "limiter", "metric", "separator")  # checked by their constructors
+    components = (
+        "amplifier",
+        "closed_loop",
+        "head",
+        "limiter",
+        "metric",
+        "separator",
+    )  # checked by their constructors
     for key in flatten(OmegaConf.to_container(config, throw_on_missing=False)):
         told = renamed(key)
         if told:

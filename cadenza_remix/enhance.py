@@ -21,6 +21,9 @@ def enhance(run: Run) -> bool:
     separated = settings.stems == "separate"
     separator = build(settings.separator, "separator", Separator) if separated else None
     amplifier, limiter = build(settings.amplifier, "amplifier"), build(settings.limiter, "limiter")
+    closed_loop = build(settings.closed_loop, "closed_loop") if settings.closed_loop else None
+    if closed_loop:
+        closed_loop.limiters(limiter)  # whether its settings fit, before any work
     if run.is_demo:
         from cadenza_remix import demo
 
@@ -33,6 +36,7 @@ def enhance(run: Run) -> bool:
         "separator": settings.separator if separated else None,
         "amplifier": settings.amplifier,
         "limiter": settings.limiter,
+        "closed_loop": settings.closed_loop,
         "sample_rate": settings.sample_rate,
         "remix_sample_rate": settings.remix_sample_rate,
         "keep_stems": settings.keep_stems,
@@ -45,6 +49,7 @@ def enhance(run: Run) -> bool:
         separator=separator,
         amplifier=amplifier,
         limiter=limiter,
+        closed_loop=closed_loop,
         sample_rate=settings.sample_rate,
         output_sample_rate=settings.remix_sample_rate,
         keep_stems=settings.keep_stems,

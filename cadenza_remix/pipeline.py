@@ -1,6 +1,8 @@
 """The method: what happens to a song, a scene and a score. No files, no configuration."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -96,8 +98,18 @@ def enhance_scene(
     limiter: Limiter,
     sample_rate: int,
     output_sample_rate: int,
+    closed_loop: "ClosedLoop | None" = None,
 ) -> npt.NDArray[Float]:
     """Amplify a rebalanced scene for a listener and fit it into the output format.
+
+    Args:
+        remixed: (2, samples).
+        listener: whose ears it is for.
+        amplifier: makes it audible.
+        limiter: fits it into full scale.
+        sample_rate: Hz, of `remixed`.
+        output_sample_rate: Hz, of the result.
+        closed_loop: chooses the limiter's settings; without it they stay as they are.
 
     Returns:
         (2, samples) at `output_sample_rate`, within ±1.
@@ -107,7 +119,16 @@ def enhance_scene(
     """
     amplified = amplifier(remixed, listener, sample_rate=sample_rate)
     amplified = resample(amplified, sample_rate, output_sample_rate)
-    limited = limiter(amplified, listener, sample_rate=output_sample_rate)
+    if closed_loop and all(ear.any() for ear in remixed):  # silence has no score
+        limited = closed_loop(
+            limiter,
+            amplified,
+            listener,
+            sample_rate=output_sample_rate,
+            level_of_rms_1_db_spl=levels_of_rms_1_db_spl(remixed),
+        )
+    else:
+        limited = limiter(amplified, listener, sample_rate=output_sample_rate)
     check_finite(limited, "The enhanced signal")
     peak = float(np.abs(limited).max())
     if limited.shape != amplified.shape or peak > 1:
@@ -116,6 +137,59 @@ def enhance_scene(
             "within full scale: mend the limiter."
         )
     return limited
+
+
+@dataclass(frozen=True)
+class ClosedLoop:
+    """Chooses a limiter's settings for each ear by the score of what it lets through.
+
+    The limited signal is scored against the same signal before the limiter, so nothing is needed but the
+    system's own output and the audiogram.
+
+    Attributes:
+        metric: gives `left_score` and `right_score`; the highest wins.
+        trials: the settings to try, each by the names of the attributes that change; `{}` changes nothing.
+    """
+
+    metric: Metric
+    trials: Sequence[Mapping[str, Any]]
+
+    def limiters(self, limiter: Limiter) -> list[Limiter]:
+        """The limiter with each of the settings.
+
+        Raises:
+            ConfigError: if it has no such settings.
+        """
+        try:
+            return [replace(limiter, **trial) for trial in self.trials]  # type: ignore[type-var]
+        except TypeError as error:
+            raise ConfigError(
+                f"closed_loop.trials does not fit the limiter {type(limiter).__name__} ({error}); try "
+                "settings that it has, or choose limiter=multiband."
+            ) from error
+
+    def __call__(
+        self,
+        limiter: Limiter,
+        amplified: npt.NDArray[Float],
+        listener: Listener,
+        *,
+        sample_rate: int,
+        level_of_rms_1_db_spl: Sequence[float],
+    ) -> npt.NDArray[Float]:
+        """Limit a `(2, samples)` signal with the settings that are best for each ear; see `Limiter`."""
+        limited = [one(amplified, listener, sample_rate=sample_rate) for one in self.limiters(limiter)]
+        heard, *tried = (resample(one, sample_rate, self.metric.sample_rate) for one in (amplified, *limited))
+        scores = score_each(
+            self.metric,
+            tried,
+            heard,
+            listener,
+            level_of_rms_1_db_spl=level_of_rms_1_db_spl,
+            rng=np.random.RandomState(0),
+        )
+        best = [np.argmax([score[f"{side}_score"] for score in scores]) for side in ("left", "right")]
+        return np.stack([limited[trial][ear] for ear, trial in enumerate(best)])
 
 
 def reference_scene(
@@ -156,6 +230,11 @@ def evaluate_scene(
         )
     ideal = reference_scene(ideal_remix, listener, sample_rate=sample_rate)
     reference = resample(ideal, sample_rate, metric.sample_rate)
-    levels_db_spl = [REFERENCE_LEVEL_DB_SPL - 20 * np.log10(rms(channel)) for channel in ideal_remix]
+    levels_db_spl = levels_of_rms_1_db_spl(ideal_remix)
     processed = [resample(one.signal, one.sample_rate, metric.sample_rate) for one in enhanced]
     return score_each(metric, processed, reference, listener, level_of_rms_1_db_spl=levels_db_spl, rng=rng)
+
+
+def levels_of_rms_1_db_spl(remixed: npt.NDArray[Float]) -> list[float]:
+    """Per ear, the sound pressure level that an RMS of 1 stands for, as the remix is played at 65 dB SPL."""
+    return [float(REFERENCE_LEVEL_DB_SPL - 20 * np.log10(rms(ear))) for ear in remixed]

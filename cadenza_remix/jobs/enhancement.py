@@ -32,6 +32,7 @@ class Enhancement:
         separator: takes the mixture apart where no stems are given.
         amplifier: makes the remix audible.
         limiter: fits it into full scale.
+        closed_loop: chooses the limiter's settings, if it is to.
         sample_rate: Hz, of the music.
         output_sample_rate: Hz, of the enhanced signals.
         keep_stems: write the separated stems to `<exp_folder>/stems`.
@@ -44,6 +45,7 @@ class Enhancement:
     separator: Separator | None
     amplifier: Amplifier
     limiter: Limiter
+    closed_loop: pipeline.ClosedLoop | None
     sample_rate: int
     output_sample_rate: int
     keep_stems: bool
@@ -106,6 +108,7 @@ class Enhancement:
             limiter=self.limiter,
             sample_rate=self.sample_rate,
             output_sample_rate=self.output_sample_rate,
+            closed_loop=self.closed_loop,
         )
         path = output.enhanced_path(self.exp_folder, pair)
         output.write_pcm16(path, enhanced, sample_rate=self.output_sample_rate, file_format="FLAC")
@@ -117,5 +120,5 @@ class Enhancement:
         if self.given_stems:
             given = self.given_stems[pair.scene.song]
             inputs += [given.path(source) for source in pair.scene.gains_db]
-        components = (self.separator, self.amplifier, self.limiter, self.sample_rate, self.output_sample_rate)
-        return fingerprint((pair, stamps(inputs), components))
+        components = (self.separator, self.amplifier, self.limiter, self.closed_loop)
+        return fingerprint((pair, stamps(inputs), components, self.sample_rate, self.output_sample_rate))

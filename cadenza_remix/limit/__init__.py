@@ -2,13 +2,15 @@
 
 - `clip` — memoryless: cut off, bend, or scale the whole signal
 - `lookahead` — one gain that turns down in time for every peak; may run live
-- `multiband` — bands give way where the listener loses least, before the look-ahead limiter
-- `bands`, `audibility` — what `multiband` is made of: a zero-phase filter bank, and what an ear hears of it
+- `perceptual` — cut off with the least audible error
+- `multiband` — bands give way where the listener loses least, before the perceptual clip
+- `bands`, `audibility` — what these two are made of: a zero-phase filter bank, and what an ear hears of it
 """
 
 from cadenza_remix.limit.base import Limiter
 from cadenza_remix.limit.clip import HardClip, Scale, Tanh
 from cadenza_remix.limit.lookahead import LookAhead
 from cadenza_remix.limit.multiband import Multiband
+from cadenza_remix.limit.perceptual import PerceptualClip
 
-__all__ = ["HardClip", "Limiter", "LookAhead", "Multiband", "Scale", "Tanh"]
+__all__ = ["HardClip", "Limiter", "LookAhead", "Multiband", "PerceptualClip", "Scale", "Tanh"]

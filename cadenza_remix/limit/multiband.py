@@ -5,17 +5,18 @@ inaudible again. So, per ear:
 
 1. Bands that the ear hardly hears are turned down for the whole piece, as far as the highest peak asks for
    (`audibility`): amplification for what stays inaudible anyway takes room from the rest.
-2. Loud bands are slowly turned down while the level is too high, the loudest most: gains
-   averaged over a second keep the modulations by which quality is judged (20 to 125 Hz; Kates &
-   Arehart 2016). An ear that hears little above its threshold is turned down less.
-3. A look-ahead limiter takes half of the remaining excess and lets the rest be cut off. One gain for all
-   bands does not change the spectrum's shape, so it may be fast.
+2. Loud bands are turned down while the level is too high, the loudest most. Quiet moments keep their level,
+   as they would fall below the threshold. Gains averaged over 100 ms keep the modulations by which quality is
+   judged (20 to 125 Hz; Kates & Arehart 2016). An ear that hears little above its threshold is turned down
+   less.
+3. What still exceeds full scale goes to another limiter, by default the one that clips with the least audible
+   error.
 
 References:
     Kates & Arehart (2016): The Hearing-Aid Audio Quality Index (HAAQI). IEEE/ACM TASLP 24(2), 354–365.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,8 @@ from scipy.signal import oaconvolve
 from cadenza_remix.audio import Float
 from cadenza_remix.limit.audibility import cheapest_attenuations_db, sensation_levels_db
 from cadenza_remix.limit.bands import FilterBank
-from cadenza_remix.limit.lookahead import LookAhead
+from cadenza_remix.limit.base import Limiter
+from cadenza_remix.limit.perceptual import PerceptualClip
 from cadenza_remix.listener import Audiogram, Listener
 
 Floats = npt.NDArray[np.float64]
@@ -38,17 +40,16 @@ class Multiband:
     """Multiband limiter; not causal, as it looks at the whole piece.
 
     Attributes:
-        level_of_rms_1_db_spl: the sound pressure level that an RMS of 1 stands for, as far as it is known:
-            the challenge plays the music before amplification at 65 dB SPL, about -17 dB full scale.
+        level_of_rms_1_db_spl: the sound pressure level that an RMS of 1 stands for, as far as it is known;
+            see `PerceptualClip`.
         peak_drive_db: peaks this far over full scale are left to the later steps by the first.
         price: the most that the first step may pay, in dB² for all the power there is.
         ceiling_db: RMS re full scale above which the second step acts.
         slope: of loud bands' levels over the water line, how many dB the second step takes per dB.
         smoothing_s: length of the window that levels are averaged over.
         audible_share: of the ear's mean level above threshold, how much the second step may take.
-        final_share: of the remaining excess in dB, how much the look-ahead limiter takes.
-        final_most_db: excess that counts there.
-        look_ahead_ms: of the look-ahead limiter.
+        drive_db: gain before the last step.
+        final: the limiter of the last step.
     """
 
     level_of_rms_1_db_spl: float = 82.0
@@ -56,30 +57,24 @@ class Multiband:
     price: float = 50.0
     ceiling_db: float = -8.0
     slope: float = 0.25
-    smoothing_s: float = 1.0
+    smoothing_s: float = 0.1
     audible_share: float = 0.6
-    final_share: float = 0.5
-    final_most_db: float = 12.0
-    look_ahead_ms: float = 10.0
+    drive_db: float = 0.0
+    final: Limiter = field(default_factory=PerceptualClip)
 
     def __call__(self, signal: NDArray[Float], listener: Listener, *, sample_rate: int) -> NDArray[Float]:
         """Limit a `(2, samples)` signal to |y| ≤ 1; an ear within full scale comes back unchanged."""
         bank = FilterBank(sample_rate)
-        fitted = np.stack(
-            [
-                self.fit_ear(ear.astype(np.float64), audiogram, bank)
-                for ear, audiogram in zip(signal, listener.ears, strict=True)
-            ]
-        )
-        final = LookAhead(self.look_ahead_ms, share=self.final_share, most_db=self.final_most_db)
-        return final(fitted, listener, sample_rate=sample_rate).astype(signal.dtype)
+        ears = zip(signal, listener.ears, strict=True)
+        fitted = np.stack([self.fit_ear(ear, audiogram, bank) for ear, audiogram in ears])
+        return self.final(fitted, listener, sample_rate=sample_rate)
 
-    def fit_ear(self, ear: Floats, audiogram: Audiogram, bank: FilterBank) -> Floats:
+    def fit_ear(self, ear: NDArray[Float], audiogram: Audiogram, bank: FilterBank) -> NDArray[Float]:
         """The first two steps, for one ear of `(samples,)`."""
         peak = np.abs(ear).max(initial=0)
         if peak <= 1:
             return ear
-        powers = bank.powers(ear)
+        powers = bank.powers(ear).astype(np.float64)
         levels_db = sensation_levels_db(powers, audiogram, bank, self.level_of_rms_1_db_spl)
         mean = powers.mean(axis=0)
         allowed = (10 ** (self.peak_drive_db / 20) / peak) ** 2
@@ -88,7 +83,8 @@ class Multiband:
             fixed = 10 ** (-cheapest_attenuations_db(levels_db, mean, share=allowed, price=self.price) / 20)
         mean_levels_db = sensation_levels_db(mean, audiogram, bank, self.level_of_rms_1_db_spl)
         most_db = self.audible_share * audible_mean_db(mean_levels_db)
-        return bank.amplified(ear, fixed * self.level_gains(powers * fixed**2, bank, most_db))
+        slow = self.level_gains(powers * fixed**2, bank, most_db)
+        return bank.amplified(ear, 10 ** (self.drive_db / 20) * fixed * slow)
 
     def level_gains(self, powers: Floats, bank: FilterBank, most_db: float) -> Floats:
         """Slow gains that bring (frames, bands) powers under the ceiling, by at most `most_db`."""
