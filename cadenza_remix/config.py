@@ -32,8 +32,8 @@ EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
 RENAMED_KEYS = {
-    "separator.model": "separator=NAME, such as separator=spectral",
-    "separator.device": "nothing yet, as the separators at hand need no device",
+    "separator.model": "separator=NAME, such as separator=hdemucs or separator=openunmix",
+    "separator.device": "device=NAME, such as device=cpu or device=cuda:0",
     "apply_compressor": "amplifier=NAME; no compressor is offered yet",
     "compressor": "amplifier=NAME; no compressor is offered yet",
     "soft_clip": "limiter=tanh",
@@ -115,6 +115,8 @@ class Settings:
     sample_rate: int
     remix_sample_rate: int
     HAAQI_sample_rate: int
+    truncate: bool
+    device: str
     nalr: NalrSettings
     evaluate: EvaluateSettings
     executor: ExecutorSettings
@@ -258,7 +260,7 @@ def _default_name(config: Any, command_name: str, choices: Any) -> str:
     if command_name == "prepare":
         return "prepare"
     raise ConfigError(
-        "path.root is set, but not what to run on it; add experiment=NAME (demo, do_nothing, oracle), "
+        "path.root is set, but not what to run on it; add experiment=NAME (do_nothing, icassp2024, …), "
         "separator=NAME, stems=true, stems=DIR, or name=NAME of an earlier run."
     )
 
@@ -291,6 +293,11 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
 
 def _attributes(contract: type | None) -> list[str]:
     return [name for name, value in vars(contract).items() if isinstance(value, property)] if contract else []
+
+
+def decisive(node: Any) -> dict[str, Any]:
+    """A component's settings without those that change nothing but where and how fast it is computed."""
+    return {key: node[key] for key in node if key not in ("device", "threads", "allow_download")}
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:

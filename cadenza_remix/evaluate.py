@@ -1,6 +1,6 @@
 """Score enhanced signals against the ideal remix."""
 
-from cadenza_remix.config import Run, build, command, flatten
+from cadenza_remix.config import Run, build, command, decisive, flatten
 from cadenza_remix.parallel import import_early
 
 
@@ -31,7 +31,7 @@ def evaluate(run: Run) -> bool:
         overwrite=settings.overwrite,
     )
     depends_on = {
-        "metric": {key: settings.metric[key] for key in settings.metric if key != "threads"},
+        "metric": decisive(settings.metric),
         "sample_rate": settings.sample_rate,
         "evaluate.set_random_seed": settings.evaluate.set_random_seed,
     }

@@ -34,6 +34,7 @@ class Enhancement:
         limiter: fits it into full scale.
         sample_rate: Hz, of the music.
         output_sample_rate: Hz, of the enhanced signals.
+        truncate: cut samples to 16 bits instead of rounding them.
         keep_stems: write the separated stems to `<exp_folder>/stems`.
         overwrite: make again what is there already.
     """
@@ -46,6 +47,7 @@ class Enhancement:
     limiter: Limiter
     sample_rate: int
     output_sample_rate: int
+    truncate: bool
     keep_stems: bool
     overwrite: bool
 
@@ -108,7 +110,13 @@ class Enhancement:
             output_sample_rate=self.output_sample_rate,
         )
         path = output.enhanced_path(self.exp_folder, pair)
-        output.write_pcm16(path, enhanced, sample_rate=self.output_sample_rate, file_format="FLAC")
+        output.write_pcm16(
+            path,
+            enhanced,
+            sample_rate=self.output_sample_rate,
+            file_format="FLAC",
+            truncate=self.truncate,
+        )
         seconds = round(time.perf_counter() - begin_s, 3)
         return Record(self._origin(pair, self.exp_folder), stamps([path]), {"seconds": seconds})
 
@@ -117,5 +125,6 @@ class Enhancement:
         if self.given_stems:
             given = self.given_stems[pair.scene.song]
             inputs += [given.path(source) for source in pair.scene.gains_db]
-        components = (self.separator, self.amplifier, self.limiter, self.sample_rate, self.output_sample_rate)
-        return fingerprint((pair, stamps(inputs), components))
+        components = (self.separator, self.amplifier, self.limiter)
+        form = (self.sample_rate, self.output_sample_rate, self.truncate)
+        return fingerprint((pair, stamps(inputs), components, form))
