@@ -275,12 +275,15 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
 
     Raises:
         ConfigError: if nothing is chosen, the class cannot be imported, or an argument or attribute is wrong.
+        CadenzaError: what the component itself objects to.
     """
     if not node:
         raise ConfigError(f"No {group} is chosen; add {group}=NAME (see --help) or an experiment=NAME.")
     try:
         component = hydra.utils.instantiate(node)
     except InstantiationException as error:
+        if isinstance(error.__cause__, CadenzaError):  # said in the component's own words
+            raise error.__cause__ from None
         reason = str(error.__cause__ or error).splitlines()[0]
         raise ConfigError(
             f"{group}: {node.get('_target_')} cannot be made ({reason}); correct its YAML."

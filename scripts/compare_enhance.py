@@ -36,8 +36,8 @@ def timed(function):
     def call(*arguments, **more):
         begin_s = time.perf_counter()
         result = function(*arguments, **more)
-        print("{TOLD}", time.perf_counter() - begin_s, result[next(iter(result))].size / 2 if isinstance(result, dict)
-              else result.size / 8, file=sys.stderr)
+        stem = result["vocals"] if isinstance(result, dict) else result[0, 0]
+        print("{TOLD}", time.perf_counter() - begin_s, stem.size / 2, file=sys.stderr)
         return result
     return call
 """
@@ -124,12 +124,16 @@ def compare(ours: Path, theirs: Path) -> int:
     print("|---|--:|--:|--:|--:|")
     worst = 0
     for path in sorted(theirs.glob("*.flac")):
-        a, b = (soundfile.read(folder / path.name, dtype="int16")[0].astype(np.int32) for folder in (ours, theirs))
+        a, b = (
+            soundfile.read(folder / path.name, dtype="int16")[0].astype(np.int32) for folder in (ours, theirs)
+        )
         if a.shape != b.shape:
             sys.exit(f"{path.name} has {a.shape} and {b.shape} samples")
         steps = np.abs(a - b)
         full = np.mean((b >= 32767) | (b <= -32768))
-        print(f"| {path.stem} | {len(a) / 32000:.2f} | {steps.max()} | {np.mean(steps > 0):.2e} | {full:.1%} |")
+        print(
+            f"| {path.stem} | {len(a) / 32000:.2f} | {steps.max()} | {np.mean(steps > 0):.2e} | {full:.1%} |"
+        )
         worst = max(worst, int(steps.max()))
     return worst
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from cadenza_remix.config import RENAMED_KEYS
 HEAVY = ("numpy", "scipy", "torch", "pandas", "numba", "soundfile")
 
 
-def run(*arguments: str, cwd: Path, module: str = "cadenza_remix") -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, cwd: Path, module: str = "cadenza_remix", env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False, env=env)
 
 
 def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
@@ -41,6 +44,7 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         (["evaluate", "path.root=nowhere", "name=x"], "nowhere/metadata/scenes.train.json is missing"),
         (["prepare", "path.root=nowhere"], "nowhere/metadata/gains.json is missing"),
         (["prepare", "path.root=nowhere", "split=valid"], "nowhere/metadata/gains.json is missing"),
+        (["enhance", "device=gpu0", "separator=hdemucs", "separator.weights=x"], "x cannot be read"),
         (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
         (["enhence"], "there is no command 'enhence'"),
     ],

@@ -40,7 +40,7 @@ class OverlapAdd:
     def windows(self, samples: int, *, sample_rate: int) -> Iterator[tuple[int, Array]]:
         """Triangles, divided by what overlaps so that they sum to 1."""
         length = min(round(self.segment_s * sample_rate), samples)
-        step = round((1 - self.overlap) * length)
+        step = max(round((1 - self.overlap) * length), 1)
         starts = [*range(0, samples - length, step), samples - length]
         rising = np.arange(1, length + 1, dtype=np.float32)
         triangle: Array = np.minimum(rising, rising[::-1])

@@ -162,7 +162,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     # A damaged file shows in any of these, depending on where it is damaged.
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise WeightsError(
-            f"{path} cannot be read as weights ({str(error).splitlines()[0]}); fetch it again."
+            f"{path} cannot be read as weights ({type(error).__name__}); fetch it again."
         ) from error
     if not isinstance(tensors, dict) or not all(isinstance(x, torch.Tensor) for x in tensors.values()):
         raise WeightsError(
