@@ -153,9 +153,8 @@ def test_a_network_gives_the_same_in_every_process_and_its_weights_are_recorded(
     for signal in (one / "enhanced_signals").iterdir():
         assert signal.read_bytes() == (two / "enhanced_signals" / signal.name).read_bytes()
     manifest = json.loads((one / "manifest.json").read_text())["enhance"]
-    for source in SOURCES:
-        sha256 = hashlib.sha256((openunmix_weights / f"{source}.pth").read_bytes()).hexdigest()
-        assert manifest[f"separator.weights.{source}.pth"] == sha256
+    contents = [(openunmix_weights / f"{source}.pth").read_bytes() for source in SOURCES]
+    assert manifest["separator.weights"] == [hashlib.sha256(content).hexdigest() for content in contents]
     # Neither the device nor the threads make other results; other weights do.
     commands("enhance", more=(*network, "name=one", "device=cpu", "executor.threads=2"))
     other = challenge.parent / "other"
@@ -169,7 +168,7 @@ def test_a_network_gives_the_same_in_every_process_and_its_weights_are_recorded(
         "name=one",
         cwd=one.parent.parent,
     )
-    assert "separator.weights.drums.pth was" in one_sentence(result)
+    assert "separator.weights was" in one_sentence(result)
 
 
 def test_the_baseline_fades_out_a_short_track(
@@ -192,6 +191,13 @@ def test_the_baseline_fades_out_a_short_track(
         for name in ("icassp2024", "icassp2024_baseline")
     )
     assert [manifest["enhance"]["truncate"] for manifest in manifests] == [False, True]
+
+
+def test_a_run_without_a_network_does_not_wait_for_pytorch(challenge: Path, tmp_path: Path) -> None:
+    arguments = ["x", "enhance", f"path.root={challenge}", "experiment=demo", "executor=serial"]
+    program = f"import sys; sys.argv = {arguments!r}; from cadenza_remix.__main__ import main; main()\n"
+    program += "assert 'numpy' in sys.modules and 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True)
 
 
 def test_a_network_without_weights_is_one_sentence(challenge: Path, tmp_path: Path) -> None:

@@ -44,7 +44,11 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         (["evaluate", "path.root=nowhere", "name=x"], "nowhere/metadata/scenes.train.json is missing"),
         (["prepare", "path.root=nowhere"], "nowhere/metadata/gains.json is missing"),
         (["prepare", "path.root=nowhere", "split=valid"], "nowhere/metadata/gains.json is missing"),
-        (["enhance", "device=gpu0", "separator=hdemucs", "separator.weights=x"], "x cannot be read"),
+        (["enhance", "separator=hdemucs", "separator.weights=x"], "error: The weights x cannot be read"),
+        (
+            ["enhance", "device=gpu0", "separator=hdemucs", f"separator.weights={__file__}"],
+            "device=gpu0 is not known",
+        ),
         (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
         (["enhence"], "there is no command 'enhence'"),
     ],

@@ -8,12 +8,12 @@ References:
 """
 
 from pathlib import Path
+from typing import Any
 
 from demucs.hdemucs import HDemucs
 from torch import nn
 
 from cadenza_remix.demix.network import NetworkSeparator, load_state
-from cadenza_remix.demix.segments import Segments
 from cadenza_remix.demix.weights import Published, find_weights, read_tensors
 
 PUBLISHED = Published(
@@ -30,27 +30,20 @@ RENAMED = {
 }
 
 
-def hdemucs(
-    weights: str | None, *, allow_download: bool, device: str, threads: int, segments: Segments
-) -> NetworkSeparator:
-    """The separator, its weights found; the arguments are those of `NetworkSeparator` and `find_weights`.
+def hdemucs(weights: str | None, *, allow_download: bool, **how: Any) -> NetworkSeparator:
+    """The separator, its weights found.
+
+    Args:
+        weights: where they are, as `find_weights` understands it.
+        allow_download: fetch them if they are nowhere.
+        how: the fields of `NetworkSeparator` that are the user's choice.
 
     Raises:
         WeightsError: if the weights are not there.
         ConfigError: if the device is not.
     """
-    given = Path(weights) if weights else None
-    return NetworkSeparator(
-        load=load,
-        weights=find_weights([PUBLISHED], given=given, allow_download=allow_download),
-        sources=SOURCES,
-        segments=segments,
-        standardised=True,
-        device=device,
-        threads=threads,
-        training_data="MUSDB18-HQ train",
-        allowed_by_rules=True,
-    )
+    found = find_weights([PUBLISHED], given=weights, allow_download=allow_download)
+    return NetworkSeparator(load, found, SOURCES, standardised=True, **how)
 
 
 def load(paths: tuple[Path, ...]) -> nn.Module:

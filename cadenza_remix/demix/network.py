@@ -29,15 +29,16 @@ class NetworkSeparator:
     """A network, its weights, and how a track goes through it.
 
     Attributes:
-        load: makes the network from the paths of its weights; it maps
-            (1, channels, samples) to (1, sources, channels, samples).
+        load: makes the network from the paths of its weights; it maps (1, channels, samples) to
+            (1, sources, channels, samples).
         weights: the files, found and hashed.
         sources: names of the stems, in the order that the network gives them.
-        segments: how a long track is cut.
         standardised: whether the network was trained on mixtures with mean 0 and standard deviation 1; every
             stem then gets the mixture's mean back, as in the reference implementation.
+        segments: how a long track is cut.
         device: where it runs, as `choose_device` understands it.
-        threads: of the CPU; the same number gives the same stems in every process.
+        threads: of the CPU; the same number gives the same stems in every process, another one the same up
+            to rounding.
         training_data: what the weights were learnt from.
         allowed_by_rules: whether the challenge admits that.
 
@@ -48,8 +49,8 @@ class NetworkSeparator:
     load: Callable[[tuple[Path, ...]], nn.Module] = field(repr=False)
     weights: tuple[WeightsFile, ...]
     sources: tuple[str, ...]
-    segments: Segments
     standardised: bool
+    segments: Segments
     device: str = field(repr=False)
     threads: int = field(repr=False)
     training_data: str
@@ -63,9 +64,9 @@ class NetworkSeparator:
         choose_device(self.device)
 
     @property
-    def weights_sha256(self) -> dict[str, str]:
-        """What the stems were made with, by file name; goes into the manifest."""
-        return {file.path.name: file.sha256 for file in self.weights}
+    def weights_sha256(self) -> list[str]:
+        """What the stems are made with; goes into the manifest."""
+        return [file.sha256 for file in self.weights]
 
     def __call__(self, mixture: Array) -> Stems:
         """Separate a `(channels, samples)` mixture at `sample_rate` into stems of the same shape."""

@@ -57,7 +57,7 @@ class WeightsFile:
 
 
 def find_weights(
-    published: Sequence[Published], *, given: Path | None, allow_download: bool
+    published: Sequence[Published], *, given: str | Path | None, allow_download: bool
 ) -> tuple[WeightsFile, ...]:
     """Find the files that a network needs.
 
@@ -75,10 +75,10 @@ def find_weights(
     """
     if given is None:
         paths = [_in_caches(one) or _download(one, allow_download) for one in published]
-    elif given.is_dir():
-        paths = [_in_folder(given, one) for one in published]
+    elif Path(given).is_dir():
+        paths = [_in_folder(Path(given), one) for one in published]
     else:
-        paths = [given]
+        paths = [Path(given)]
     return tuple(WeightsFile(path, _verified_sha256(path)) for path in paths)
 
 
