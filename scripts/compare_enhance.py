@@ -2,12 +2,12 @@
 
     python scripts/shared_scenes.py ../shared/data/open exp/open --seconds 25 --listeners-per-scene 1
     cadenza-remix prepare path.root=exp/open
-    python scripts/compare_enhance.py PYTHON exp/open WEIGHTS [--separator openunmix] [--repeats 3]
+    python scripts/compare_enhance.py PYTHON exp/open WEIGHTS [--separator openunmix]
 
 PYTHON belongs to an environment of its own with pyclarity==0.9.0, torch==2.11.0, torchaudio==2.11.0 and
 openunmix==1.3.0. WEIGHTS is what `separator.weights` takes: the file of Hybrid Demucs, or the folder of
-Open-Unmix; `python -m tests.references.networks DIR` makes some by formula. Both programs use the CPU with
-two threads and the same files.
+Open-Unmix; `python -m tests.references.networks DIR` makes some by formula. Both programs use the CPU and
+the same files.
 
 pyclarity is changed from outside in two places: `torch.hub.load`, which would fetch Open-Unmix's code from
 GitHub, takes the same function from the package; and `separate_sources` tells how long it took.
@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="challenge folder with music at the microphones")
     parser.add_argument("weights", type=Path, help="a file, or a folder with a file per target")
     parser.add_argument("--separator", choices=PUBLISHED, default="hdemucs")
+    parser.add_argument("--threads", type=int, default=2, help="of either program")
     parser.add_argument("--repeats", type=int, default=1, help="alternating runs, for the times")
     options = parser.parse_args()
     seconds: dict[str, list[float]] = {"ours": [], "pyclarity": []}
@@ -94,7 +95,7 @@ def cache(published: tuple[Published, ...], weights: Path, torch_home: Path) -> 
 def ours(options: argparse.Namespace, folder: Path) -> list[float]:
     """Enhance with this project; seconds per 10 s of each separation."""
     choice = [f"separator={options.separator}", f"separator.weights={options.weights.resolve()}"]
-    how = ["device=cpu", "executor=serial", "executor.threads=2", "overwrite=true"]
+    how = ["device=cpu", "executor=serial", f"executor.threads={options.threads}", "overwrite=true"]
     arguments = ["experiment=icassp2024_baseline", *choice, *how, f"path.exp_folder={folder}"]
     return run([sys.executable, "-c", OURS, *arguments, f"path.root={options.root.resolve()}"], {})
 
@@ -103,7 +104,7 @@ def theirs(options: argparse.Namespace, folder: Path, torch_home: Path) -> list[
     """Enhance with pyclarity; seconds per 10 s of each separation."""
     arguments = [f"path.root={options.root.resolve()}", f"path.exp_folder={folder}"]
     arguments += [f"separator.model={MODEL[options.separator]}", "separator.device=cpu"]
-    environment = {"OMP_NUM_THREADS": "2", "TORCH_HOME": str(torch_home)}
+    environment = {"OMP_NUM_THREADS": str(options.threads), "TORCH_HOME": str(torch_home)}
     return run([str(options.python), "-c", THEIRS, *arguments], environment)
 
 

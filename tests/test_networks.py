@@ -30,7 +30,8 @@ def golden(network: str, quantity: str, output: np.ndarray) -> float:
     )
 
 
-def run(network: torch.nn.Module, samples: int) -> np.ndarray:
+def run(network: nn.Module, samples: int) -> np.ndarray:
+    torch.set_num_threads(1)
     with torch.inference_mode():
         return network.eval()(torch.from_numpy(make_input(samples))[None]).numpy()
 
