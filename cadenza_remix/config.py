@@ -33,8 +33,8 @@ EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
 RENAMED_KEYS = {
-    "separator.model": "separator=NAME, such as separator=spectral",
-    "separator.device": "nothing yet, as the separators at hand need no device",
+    "separator.model": "separator=NAME, such as separator=hdemucs or separator=openunmix",
+    "separator.device": "device=NAME, such as device=cpu or device=cuda:0",
     "apply_compressor": "amplifier=nalr_compressor",
     "compressor": "amplifier=nalr_compressor: its threshold, attenuation, attack_ms, release_ms, "
     "rms_window_s",
@@ -133,6 +133,8 @@ class Settings:
     sample_rate: int
     remix_sample_rate: int
     HAAQI_sample_rate: int
+    truncate: bool
+    device: str
     prepare: PrepareSettings
     nalr: NalrSettings
     evaluate: EvaluateSettings
@@ -168,6 +170,8 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
     def task(config: Any) -> None:
         try:
             run = complete(config, name, HydraConfig.get().runtime.choices)
+            # Read by linear algebra when it is imported, here and in the workers: cores are shared by jobs.
+            os.environ["OMP_NUM_THREADS"] = str(run.settings.executor.threads)
             succeeded = work(run)
         except CadenzaError as error:
             sys.exit(f"error: {error}")
@@ -272,19 +276,15 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
 def _refuse_unread_keys(config: Any) -> None:
     """`+key=value` adds a key to Hydra's configuration even where the schema has none."""
     known = _keys(Settings)
-    components = (
-        "amplifier",
-        "closed_loop",
-        "head",
-        "limiter",
-        "metric",
-        "separator",
-    )  # checked by their constructors
+    groups = ("amplifier", "closed_loop", "head", "limiter", "metric", "separator")
+    chosen = [group for group in groups if config[group] and "_target_" in config[group]]
     for key in flatten(OmegaConf.to_container(config, throw_on_missing=False)):
+        if key.split(".")[0] in chosen:
+            continue  # checked by its constructor
         told = renamed(key)
         if told:
             raise ConfigError(told)
-        if key not in known and key.split(".")[0] not in components:
+        if key not in known:
             raise ConfigError(f"There is no key {key}; remove it.")
 
 
@@ -300,7 +300,7 @@ def _default_name(config: Any, command_name: str, choices: Any) -> str:
     if command_name == "prepare":
         return "prepare"
     raise ConfigError(
-        "path.root is set, but not what to run on it; add experiment=NAME (demo, do_nothing, oracle), "
+        "path.root is set, but not what to run on it; add experiment=NAME (do_nothing, icassp2024, …), "
         "separator=NAME, stems=true, stems=DIR, or name=NAME of an earlier run."
     )
 
@@ -315,12 +315,15 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
 
     Raises:
         ConfigError: if nothing is chosen, the class cannot be imported, or an argument or attribute is wrong.
+        CadenzaError: what the component itself objects to.
     """
     if not node:
         raise ConfigError(f"No {group} is chosen; add {group}=NAME (see --help) or an experiment=NAME.")
     try:
         component = hydra.utils.instantiate(node)
     except InstantiationException as error:
+        if isinstance(error.__cause__, CadenzaError):  # said in the component's own words
+            raise error.__cause__ from None
         reason = str(error.__cause__ or error).splitlines()[0]
         raise ConfigError(
             f"{group}: {node.get('_target_')} cannot be made ({reason}); correct its YAML."
@@ -333,6 +336,11 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
 
 def _attributes(contract: type | None) -> list[str]:
     return [name for name, value in vars(contract).items() if isinstance(value, property)] if contract else []
+
+
+def decisive(node: Any) -> dict[str, Any]:
+    """A component's settings without those that change nothing but where and how fast it is computed."""
+    return {key: node[key] for key in node if key not in ("device", "threads", "allow_download")}
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Separate, remix, amplify and limit: one enhanced FLAC per scene and listener."""
 
 from pathlib import Path
+from typing import Any
 
-from cadenza_remix.config import Run, build, command, flatten
+from cadenza_remix.config import Run, build, command, decisive, flatten
 from cadenza_remix.parallel import import_early
 
 
@@ -33,13 +34,14 @@ def enhance(run: Run) -> bool:
     given_stems = music if settings.stems.lower() == "true" else stems_in(Path(settings.stems), music)
     depends_on = {
         "stems": settings.stems,
-        "separator": settings.separator if separated else None,
+        "separator": _identity(settings.separator, separator) if separated else None,
         "amplifier": settings.amplifier,
         "limiter": settings.limiter,
         "closed_loop": settings.closed_loop,
         "sample_rate": settings.sample_rate,
         "remix_sample_rate": settings.remix_sample_rate,
         "keep_stems": settings.keep_stems,
+        "truncate": settings.truncate,
     }
     claim(path.exp_folder, "enhance", flatten(depends_on), overwrite=settings.overwrite)
     work = Enhancement(
@@ -52,6 +54,7 @@ def enhance(run: Run) -> bool:
         closed_loop=closed_loop,
         sample_rate=settings.sample_rate,
         output_sample_rate=settings.remix_sample_rate,
+        truncate=settings.truncate,
         keep_stems=settings.keep_stems,
         overwrite=settings.overwrite,
     )
@@ -62,6 +65,12 @@ def enhance(run: Run) -> bool:
         f"{path.exp_folder / 'enhanced_signals'}"
     )
     return report_failures(path.exp_folder, "enhance", failures)
+
+
+def _identity(node: Any, separator: Any) -> dict[str, Any]:
+    """What makes a separator the one it is: its settings, and its weights by content wherever they lie."""
+    sha256 = getattr(separator, "weights_sha256", None)
+    return decisive(node) | ({"weights": sha256} if sha256 else {})
 
 
 main = command("enhance", "Separate, remix, amplify and limit music for every scene and listener.", enhance)

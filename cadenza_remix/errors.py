@@ -19,3 +19,7 @@ class AudioError(CadenzaError):
 
 class OutputError(CadenzaError):
     """A result cannot be written."""
+
+
+class WeightsError(CadenzaError):
+    """A network's weights are missing, or are not what they should be."""

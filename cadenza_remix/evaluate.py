@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cadenza_remix.config import Run, Settings, build, command, flatten
+from cadenza_remix.config import Run, Settings, build, command, decisive, flatten
 from cadenza_remix.parallel import import_early
 
 if TYPE_CHECKING:  # --help and --cfg answer at once
@@ -39,7 +39,7 @@ def evaluate(run: Run) -> bool:
         overwrite=settings.overwrite,
     )
     depends_on = {
-        "metric": {key: settings.metric[key] for key in settings.metric if key != "threads"},
+        "metric": decisive(settings.metric),
         "sample_rate": settings.sample_rate,
         "evaluate.set_random_seed": settings.evaluate.set_random_seed,
     }

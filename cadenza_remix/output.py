@@ -66,17 +66,25 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def quantise(signal: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
-    """Round to 16 bits; what exceeds full scale is cut off."""
-    steps: npt.NDArray[np.floating] = np.rint(signal * FULL_SCALE)
+def quantise(signal: npt.NDArray[np.floating], *, truncate: bool = False) -> npt.NDArray[np.int16]:
+    """Round to 16 bits, or truncate towards zero; what exceeds full scale is cut off."""
+    steps: npt.NDArray[np.floating] = (np.trunc if truncate else np.rint)(signal * FULL_SCALE)
     quantised: npt.NDArray[np.int16] = np.clip(steps, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
     return quantised
 
 
-def write_pcm16(path: Path, signal: npt.NDArray[np.floating], *, sample_rate: int, file_format: str) -> None:
+def write_pcm16(
+    path: Path,
+    signal: npt.NDArray[np.floating],
+    *,
+    sample_rate: int,
+    file_format: str,
+    truncate: bool = False,
+) -> None:
     """Write a `(channels, samples)` signal as 16-bit audio ("FLAC" or "WAV"), whole or not at all."""
+    steps = quantise(signal, truncate=truncate).T
     with replacing(path) as partial:
-        soundfile.write(partial, quantise(signal).T, sample_rate, subtype="PCM_16", format=file_format)
+        soundfile.write(partial, steps, sample_rate, subtype="PCM_16", format=file_format)
 
 
 def write_float(path: Path, signal: npt.NDArray[np.floating], *, sample_rate: int) -> None:

@@ -178,12 +178,14 @@ class ClosedLoop:
         level_of_rms_1_db_spl: Sequence[float],
     ) -> npt.NDArray[Float]:
         """Limit a `(2, samples)` signal with the settings that are best for each ear; see `Limiter`."""
-        limited = [one(amplified, listener, sample_rate=sample_rate) for one in self.limiters(limiter)]
-        heard, *tried = (resample(one, sample_rate, self.metric.sample_rate) for one in (amplified, *limited))
+        limited: list[Any] = [
+            one(amplified, listener, sample_rate=sample_rate) for one in self.limiters(limiter)
+        ]
+        rate = self.metric.sample_rate
         scores = score_each(
             self.metric,
-            tried,
-            heard,
+            [resample(one, sample_rate, rate) for one in limited],
+            resample(amplified, sample_rate, rate),
             listener,
             level_of_rms_1_db_spl=level_of_rms_1_db_spl,
             rng=np.random.RandomState(0),

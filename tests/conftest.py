@@ -1,7 +1,8 @@
 """A tiny challenge folder, and where the real material lies."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import soundfile
 
 from cadenza_remix.listener import Audiogram, Listener
+from tests.references import networks
 
 SAMPLE_RATE = 44100
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -32,6 +34,26 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the real music is not here ({SHARED})")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def weights_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder whose content, half a gigabyte, does not outlive the tests."""
+    folder = tmp_path_factory.mktemp("weights")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def hdemucs_weights(weights_folder: Path) -> Path:
+    """Weights by formula in the published layout: one file."""
+    return networks.write_hdemucs(weights_folder)
+
+
+@pytest.fixture(scope="session")
+def openunmix_weights(weights_folder: Path) -> Path:
+    """Weights by formula in the published layout: a folder with a file per target."""
+    return networks.write_openunmix(weights_folder)
 
 
 def music(seed: int, seconds: float = 3.0) -> dict[str, np.ndarray]:

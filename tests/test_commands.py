@@ -1,6 +1,8 @@
 """The real commands, on a tiny challenge folder and on the demo."""
 
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import soundfile
 import soxr
 
 from cadenza_remix.__main__ import main
-from tests.conftest import SAMPLE_RATE, edit_metadata, music, write_wav
+from tests.conftest import SAMPLE_RATE, SOURCES, edit_metadata, music, write_wav
 from tests.test_config import one_sentence, run
 
 SCORE_COLUMNS = ["scene", "song", "listener", "left_score", "right_score", "score"]
@@ -139,6 +141,75 @@ def test_workers_and_threads_change_no_byte(challenge: Path, commands: Commands)
     assert (one / "scores.csv").read_bytes() == (two / "scores.csv").read_bytes()
     for signal in (one / "enhanced_signals").iterdir():
         assert signal.read_bytes() == (two / "enhanced_signals" / signal.name).read_bytes()
+
+
+def test_a_network_gives_the_same_in_every_process_and_its_weights_are_recorded(
+    challenge: Path, commands: Commands, openunmix_weights: Path
+) -> None:
+    network = ("separator=openunmix", f"separator.weights={openunmix_weights}")
+    for name, executor in {"one": (), "two": ("executor.workers=2",)}.items():
+        commands("enhance", more=(*network, f"name={name}", *executor))
+    one, two = challenge.parent / "exp/one", challenge.parent / "exp/two"
+    for signal in (one / "enhanced_signals").iterdir():
+        assert signal.read_bytes() == (two / "enhanced_signals" / signal.name).read_bytes()
+    manifest = json.loads((one / "manifest.json").read_text())["enhance"]
+    contents = [(openunmix_weights / f"{source}.pth").read_bytes() for source in SOURCES]
+    assert manifest["separator.weights"] == [hashlib.sha256(content).hexdigest() for content in contents]
+    # Neither the device nor the threads make other results; other weights do.
+    commands("enhance", more=(*network, "name=one", "device=cpu", "executor.threads=2"))
+    other = challenge.parent / "other"
+    shutil.copytree(openunmix_weights, other, ignore=lambda *_: ["hdemucs.pt"])
+    shutil.copy(other / "bass.pth", other / "drums.pth")
+    result = run(
+        "enhance",
+        f"path.root={challenge}",
+        network[0],
+        f"separator.weights={other}",
+        "name=one",
+        cwd=one.parent.parent,
+    )
+    assert "separator.weights was" in one_sentence(result)
+
+
+def test_the_baseline_fades_out_a_short_track(
+    challenge: Path, commands: Commands, hdemucs_weights: Path
+) -> None:
+    weights = f"separator.weights={hdemucs_weights}"
+    for name in ("icassp2024", "icassp2024_baseline"):
+        commands("enhance", more=(f"experiment={name}", weights, "evaluate.small_test=true"))
+    folder = challenge.parent / "exp"
+    (signal,) = (folder / "icassp2024/enhanced_signals").iterdir()
+    clean, baseline = (
+        soundfile.read(folder / name / "enhanced_signals" / signal.name)[0]
+        for name in ("icassp2024", "icassp2024_baseline")
+    )
+    # The last 10 ms hold what the filter delays by 2.5 ms: the last eighth of a fade of 100 ms.
+    last = slice(3 * 32000 - 320, 3 * 32000)
+    assert np.abs(baseline[last]).max() < np.abs(clean[last]).max() / 8
+    manifests = (
+        json.loads((folder / name / "manifest.json").read_text())
+        for name in ("icassp2024", "icassp2024_baseline")
+    )
+    assert [manifest["enhance"]["truncate"] for manifest in manifests] == [False, True]
+
+
+def test_a_run_without_a_network_does_not_wait_for_pytorch(challenge: Path, tmp_path: Path) -> None:
+    arguments = ["x", "enhance", f"path.root={challenge}", "experiment=demo", "executor=serial"]
+    program = f"import sys; sys.argv = {arguments!r}; from cadenza_remix.__main__ import main; main()\n"
+    program += "assert 'numpy' in sys.modules and 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_a_network_without_weights_is_one_sentence(challenge: Path, tmp_path: Path) -> None:
+    environment = os.environ | {
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "TORCH_HOME": str(tmp_path / "torch"),
+    }
+    told = one_sentence(
+        run("enhance", f"path.root={challenge}", "experiment=icassp2024", cwd=tmp_path, env=environment)
+    )
+    assert "fetch https://download.pytorch.org/torchaudio/models/hdemucs_high_musdbhq_only.pt" in told
+    assert str(tmp_path / "cache/cadenza_remix/hdemucs_high_musdbhq_only.pt") in told
 
 
 def test_one_bad_song_is_listed_and_the_rest_is_done(challenge: Path, commands: Commands) -> None:

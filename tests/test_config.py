@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from cadenza_remix.config import RENAMED_KEYS, Settings, _keys, renamed
 HEAVY = ("numpy", "scipy", "torch", "pandas", "numba", "soundfile")
 
 
-def run(*arguments: str, cwd: Path, module: str = "cadenza_remix") -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, cwd: Path, module: str = "cadenza_remix", env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False, env=env)
 
 
 def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
@@ -44,6 +47,11 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         (["prepare", "path.root=nowhere", "split=test"], "so leave prepare out"),
         (["prepare", "path.root=nowhere", "prepare.loudness=none"], "prepare.loudness"),
         (["prepare", "path.root=nowhere", "prepare.scenes_per_song=4"], "musdb18.train.json is missing"),
+        (["enhance", "separator=hdemucs", "separator.weights=x"], "error: The weights x cannot be read"),
+        (
+            ["enhance", "device=gpu0", "separator=hdemucs", f"separator.weights={__file__}"],
+            "device=gpu0 is not known",
+        ),
         (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
         (["enhence"], "there is no command 'enhence'"),
     ],

@@ -1,12 +1,15 @@
 """Physical facts of the last stage: full scale is kept, what fits is left alone, nothing pumps."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from scipy.signal import butter, hilbert, sosfiltfilt
+from scipy.signal import butter, hilbert, resample_poly, sosfiltfilt
 
-from cadenza_remix.limit import HardClip, Limiter, LookAhead, Multiband, Scale, Tanh
+from cadenza_remix.limit import HardClip, Limiter, LookAhead, Multiband, PerceptualClip, Scale, Tanh
 from cadenza_remix.limit.audibility import cheapest_attenuations_db, sensation_levels_db
 from cadenza_remix.limit.bands import BLOCK, FilterBank
+from cadenza_remix.limit.lookahead import excess_db
 from cadenza_remix.limit.multiband import lowered
 from cadenza_remix.listener import Audiogram, Listener
 
@@ -23,9 +26,19 @@ LIMITERS = [
     LookAhead(),
     LookAhead(look_ahead_ms=10, release_ms=100, share=0.5, most_db=12, linked=True),
     LookAhead(look_ahead_ms=0, drive_db=20),
+    LookAhead(knee_db=6, true_peak=True),
+    PerceptualClip(),
+    Multiband(),
+    Multiband(drive_db=6, final=LookAhead(share=0.5)),
+]
+TRANSPARENT = [
+    HardClip(),
+    Scale(),
+    LookAhead(),
+    LookAhead(release_ms=50, linked=True),
+    PerceptualClip(),
     Multiband(),
 ]
-TRANSPARENT = [HardClip(), Scale(), LookAhead(), LookAhead(release_ms=50, linked=True), Multiband()]
 
 
 def stereo(signal: np.ndarray) -> np.ndarray:
@@ -124,6 +137,71 @@ def test_share_is_what_the_gain_takes_of_the_excess() -> None:
     half = LookAhead(share=0.5).gains(steady, sample_rate=RATE)
     np.testing.assert_allclose(20 * np.log10(half), -10)
     np.testing.assert_allclose(20 * np.log10(LookAhead(most_db=6).gains(steady, sample_rate=RATE)), -6)
+
+
+def test_a_knee_bends_into_the_limit_and_never_takes_too_little() -> None:
+    level_db = np.linspace(-20, 20, 401)
+    bent = excess_db(level_db, 8.0)
+    np.testing.assert_array_equal(excess_db(level_db, 0.0), np.maximum(level_db, 0))
+    np.testing.assert_allclose(bent[level_db < -4], 0)
+    np.testing.assert_allclose(bent[level_db > 4], level_db[level_db > 4])
+    assert np.all(bent >= np.maximum(level_db, 0))
+    slope = np.diff(bent) / np.diff(level_db)
+    assert np.all(np.diff(slope) >= -1e-9) and np.diff(slope).max() < 0.02  # rises evenly from 0 to 1
+
+
+def test_true_peak_heeds_what_lies_between_the_samples() -> None:
+    # A tone of a quarter of the rate, sampled 45 degrees off its peaks, is 3 dB higher between them.
+    tone = 1.2 * np.sin(np.pi / 2 * np.arange(RATE) + np.pi / 4)
+
+    def highest_db(limiter: LookAhead) -> float:
+        result = limited(limiter, np.stack([tone] * 2))[0, 1000:-1000]
+        return float(20 * np.log10(np.abs(resample_poly(result, 8, 1)).max()))
+
+    assert highest_db(LookAhead(drive_db=12)) > 2.5
+    assert highest_db(LookAhead(drive_db=12, true_peak=True)) < 0.2
+
+
+def test_perceptual_clip_puts_the_error_where_the_signal_is_loud() -> None:
+    # Beside a loud low tone, a quiet high one drowns in the error of a plain clip.
+    loud, quiet = 2.5 * np.sin(2 * np.pi * 300 * TIME), 0.02 * np.sin(2 * np.pi * 2500 * TIME)
+    signal = np.stack([loud + quiet] * 2)
+    band = butter(4, (2200, 2800), "bandpass", fs=RATE, output="sos")
+
+    def error_db(limiter: Limiter) -> float:
+        error = sosfiltfilt(band, (limited(limiter, signal) - signal)[1])[RATE // 2 : -RATE // 2]
+        return float(10 * np.log10(np.mean(error**2) / np.mean(quiet**2)))
+
+    assert error_db(HardClip()) > 0
+    assert error_db(PerceptualClip()) < error_db(HardClip()) - 6
+
+
+def test_perceptual_clip_is_a_plain_clip_before_its_first_step() -> None:
+    signal = noise(2.0)
+    np.testing.assert_array_equal(limited(PerceptualClip(steps=0), signal), np.clip(signal, -1, 1))
+
+
+def test_every_step_makes_the_weighted_error_smaller_until_it_is_least() -> None:
+    bank, ear = FilterBank(RATE), noise(2.0)[0].astype(np.float64)
+    weights = PerceptualClip().weights(bank.powers(ear), STEEP, bank)
+    assert weights.max() == 1 and weights.min() > 0
+
+    def cost(steps: int) -> float:
+        error = PerceptualClip(steps=steps).clip_ear(ear, STEEP, bank) - ear
+        return float(error @ bank.amplified(error, weights))
+
+    costs = [cost(steps) for steps in (0, 2, 5, 20, 200)]
+    assert all(later < earlier for earlier, later in pairwise(costs))
+    assert costs[3] < 1.05 * costs[4] < 0.8 * costs[0]
+
+
+def test_what_an_ear_cannot_hear_weighs_little() -> None:
+    # At equal level, errors at 4 kHz count less in the steep ear (100 dB HL there) than those at 500 Hz.
+    bank = FilterBank(RATE)
+    weights = PerceptualClip().weights(np.full((1, 40), 1e-4), STEEP, bank)[0]
+    centers_hz = bank.weights() @ bank.frequencies_hz() / bank.weights().sum(axis=1)
+    at_500, at_4000 = (weights[np.abs(centers_hz - f).argmin()] for f in (500, 4000))
+    assert at_4000 < 0.2 * at_500
 
 
 @pytest.mark.parametrize("rate", [RATE, 44100])

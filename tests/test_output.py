@@ -45,6 +45,12 @@ def test_quantising_rounds_and_saturates() -> None:
     np.testing.assert_array_equal(quantise(steps)[0], [1, -1, 0, 32767, -32768])
 
 
+def test_truncating_drops_the_fraction_of_a_step(tmp_path: Path) -> None:
+    steps = np.array([[0.6, -0.6, 1.9, -1.9, 1e6, -1e6]]) / 32768
+    write_pcm16(tmp_path / "a.wav", steps, sample_rate=RATE, file_format="WAV", truncate=True)
+    assert list(soundfile.read(tmp_path / "a.wav", dtype="int16")[0]) == [0, 0, 1, -1, 32767, -32768]
+
+
 def test_the_file_name_is_the_challenges(tmp_path: Path) -> None:
     ear = Audiogram((250.0,), (0.0,))
     pair = Pair(Scene("scene_10001", "song", {}), Listener("L0066", ear, ear))

@@ -35,6 +35,7 @@ class Enhancement:
         closed_loop: chooses the limiter's settings, if it is to.
         sample_rate: Hz, of the music.
         output_sample_rate: Hz, of the enhanced signals.
+        truncate: cut samples to 16 bits instead of rounding them.
         keep_stems: write the separated stems to `<exp_folder>/stems`.
         overwrite: make again what is there already.
     """
@@ -48,6 +49,7 @@ class Enhancement:
     closed_loop: pipeline.ClosedLoop | None
     sample_rate: int
     output_sample_rate: int
+    truncate: bool
     keep_stems: bool
     overwrite: bool
 
@@ -111,7 +113,13 @@ class Enhancement:
             closed_loop=self.closed_loop,
         )
         path = output.enhanced_path(self.exp_folder, pair)
-        output.write_pcm16(path, enhanced, sample_rate=self.output_sample_rate, file_format="FLAC")
+        output.write_pcm16(
+            path,
+            enhanced,
+            sample_rate=self.output_sample_rate,
+            file_format="FLAC",
+            truncate=self.truncate,
+        )
         seconds = round(time.perf_counter() - begin_s, 3)
         return Record(self._origin(pair, self.exp_folder), stamps([path]), {"seconds": seconds})
 
@@ -121,4 +129,5 @@ class Enhancement:
             given = self.given_stems[pair.scene.song]
             inputs += [given.path(source) for source in pair.scene.gains_db]
         components = (self.separator, self.amplifier, self.limiter, self.closed_loop)
-        return fingerprint((pair, stamps(inputs), components, self.sample_rate, self.output_sample_rate))
+        form = (self.sample_rate, self.output_sample_rate, self.truncate)
+        return fingerprint((pair, stamps(inputs), components, form))

@@ -5,10 +5,9 @@ inaudible again. So, per ear:
 
 1. Bands that the ear hardly hears are turned down for the whole piece, as far as the highest peak asks for
    (`audibility`): amplification for what stays inaudible anyway takes room from the rest.
-2. Loud bands are turned down while the level is too high, the loudest most. Quiet moments keep their level,
-   as they would fall below the threshold. Gains averaged over 100 ms keep the modulations by which quality is
-   judged (20 to 125 Hz; Kates & Arehart 2016). An ear that hears little above its threshold is turned down
-   less.
+2. Loud bands are slowly turned down while the level is too high, the loudest most: gains averaged over a
+   second keep the modulations by which quality is judged (20 to 125 Hz; Kates & Arehart 2016), and do not
+   pump. An ear that hears little above its threshold is turned down less.
 3. What still exceeds full scale goes to another limiter, by default the one that clips with the least audible
    error.
 
@@ -57,7 +56,7 @@ class Multiband:
     price: float = 50.0
     ceiling_db: float = -8.0
     slope: float = 0.25
-    smoothing_s: float = 0.1
+    smoothing_s: float = 1.0
     audible_share: float = 0.6
     drive_db: float = 0.0
     final: Limiter = field(default_factory=PerceptualClip)

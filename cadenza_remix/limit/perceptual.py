@@ -6,7 +6,7 @@ sense: an error counts by how far it stands out, against the band's own level at
 threshold of the ear. That is a convex problem (Defraene et al. 2012, who weigh by the masking of a normal
 ear), and Nesterov's accelerated gradient method solves it: a step takes the weighted error off and cuts at
 full scale again. Each frame's weights are scaled to 1 at most, which makes 1 the right length of a step
-everywhere; a handful of steps are enough (20 or 60 of them gain less than 0.001 HAAQI over 6).
+everywhere. HAAQI gains less than 0.001 beyond 6 steps; 20 also keep a quiet tone steady beside loud bass.
 
 References:
     Defraene, van Waterschoot, Ferreau, Diehl & Moonen (2012): Real-time perception-based clipping of audio
@@ -39,7 +39,7 @@ class PerceptualClip:
             the challenge plays the music before amplification at 65 dB SPL, about -17 dB full scale.
     """
 
-    steps: int = 10
+    steps: int = 20
     exponent: float = 0.5
     level_of_rms_1_db_spl: float = 82.0
 

@@ -1,0 +1,171 @@
+"""Where a network's weights lie, and reading them.
+
+A file is looked for where the user says, else in our cache, else in the cache of the library that uses the
+same file, and is downloaded only where that is allowed.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch.hub import download_url_to_file
+
+from cadenza_remix.errors import WeightsError
+
+# As torch.hub: what follows the last dash of a published name is the beginning of the content's SHA-256.
+HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})\.[a-z]+$")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of weights as its authors publish it.
+
+    Attributes:
+        part: what the file holds, such as one of four targets; names it in a folder of the user's.
+        url: where to fetch it; its last part is the file's name.
+        library_cache: the folder below `$TORCH_HOME/hub` where the library that uses it keeps it.
+    """
+
+    part: str
+    url: str
+    library_cache: str
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.url.rsplit("/", 1)[1]
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file that was found; where it lies does not matter, only what is in it.
+
+    Attributes:
+        path: the file.
+        sha256: of its content, in hexadecimal digits.
+    """
+
+    path: Path = field(repr=False)
+    sha256: str
+
+
+def find_weights(
+    published: Sequence[Published], *, given: str | Path | None, allow_download: bool
+) -> tuple[WeightsFile, ...]:
+    """Find the files that a network needs.
+
+    Args:
+        published: one or more files.
+        given: one file that stands for all of them, or a folder that holds each as `<part>*.pth`, `.pt` or
+            `.safetensors`; None: look into the caches.
+        allow_download: fetch what is in no cache into ours.
+
+    Returns:
+        The given file, or a file for each of `published`.
+
+    Raises:
+        WeightsError: if a file is nowhere, cannot be fetched, or is not the one that its name promises.
+    """
+    if given is None:
+        paths = [_in_caches(one) or _download(one, allow_download) for one in published]
+    elif Path(given).is_dir():
+        paths = [_in_folder(Path(given), one) for one in published]
+    else:
+        paths = [Path(given)]
+    return tuple(WeightsFile(path, _verified_sha256(path)) for path in paths)
+
+
+def own_cache() -> Path:
+    """The folder that downloads go to."""
+    return _user_cache() / "cadenza_remix"
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+
+
+def _library_cache(published: Published) -> Path:
+    torch_home = os.environ.get("TORCH_HOME")
+    home = Path(torch_home).expanduser() if torch_home else _user_cache() / "torch"
+    return home / "hub" / published.library_cache
+
+
+def _in_caches(published: Published) -> Path | None:
+    paths = [folder / published.name for folder in (own_cache(), _library_cache(published))]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _in_folder(folder: Path, published: Published) -> Path:
+    kinds = (".pth", ".pt", ".safetensors")
+    paths = [path for path in sorted(folder.glob(f"{published.part}*")) if path.suffix in kinds]
+    if len(paths) != 1:
+        found = ", ".join(path.name for path in paths) or "none"
+        raise WeightsError(
+            f"{folder} should hold one file {published.part}*.pth, .pt or .safetensors, but holds {found}; "
+            f"put {published.url} there."
+        )
+    return paths[0]
+
+
+def _download(published: Published, allow_download: bool) -> Path:
+    target = own_cache() / published.name
+    if not allow_download:
+        raise WeightsError(
+            f"The weights {published.name} are not on this machine; fetch {published.url} to {target}, "
+            "or say separator.weights=PATH or separator.allow_download=true."
+        )
+    expected = HASH_IN_NAME.search(published.name)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Whole or not at all: it writes beside the target and checks the hash before renaming.
+        download_url_to_file(published.url, str(target), hash_prefix=expected[1] if expected else None)
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"{published.url} cannot be fetched ({error}); fetch it elsewhere and put it to {target}."
+        ) from error
+    return target
+
+
+def _verified_sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(
+            f"The weights {path} cannot be read ({error.strerror}); correct separator.weights."
+        ) from error
+    expected = HASH_IN_NAME.search(path.name)
+    if expected and not sha256.startswith(expected[1]):
+        raise WeightsError(
+            f"{path} has the SHA-256 {sha256[:8]}…, its name promises {expected[1]}; fetch it again."
+        )
+    return sha256
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read named tensors, and nothing that could run, from a PyTorch or a safetensors file.
+
+    Raises:
+        WeightsError: if the file holds anything else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged file shows in any of these, depending on where it is damaged.
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        raise WeightsError(
+            f"{path} cannot be read as weights ({type(error).__name__}); fetch it again."
+        ) from error
+    if not isinstance(tensors, dict) or not all(isinstance(x, torch.Tensor) for x in tensors.values()):
+        raise WeightsError(
+            f"{path} is no plain list of named tensors; export the network's state dict alone."
+        )
+    return tensors

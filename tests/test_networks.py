@@ -1,0 +1,179 @@
+"""Trained networks: the published layout, the reference's output, and how a separator runs them."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cadenza_remix.demix import hdemucs, network, openunmix
+from cadenza_remix.demix.network import NetworkSeparator, choose_device, load_state
+from cadenza_remix.demix.segments import BaselineChunks, OverlapAdd
+from cadenza_remix.demix.weights import WeightsFile, read_tensors
+from cadenza_remix.errors import ConfigError, WeightsError
+from tests.conftest import SAMPLE_RATE, music
+from tests.references.networks import FOLDER, fill_state, make_input
+
+SHORT = OverlapAdd(segment_s=1.0, overlap=0.25)
+MIXTURE = np.sum(list(music(3).values()), axis=0)
+
+
+def golden(network: str, quantity: str, output: np.ndarray) -> float:
+    """Largest difference to the reference's output, relative to that output's maximum."""
+    stored = np.load(FOLDER / f"{network}.npz")
+    assert output.shape == tuple(stored[f"{quantity}__shape"])
+    expected = stored[quantity]
+    return float(
+        np.abs(output.ravel()[:: int(stored[f"{quantity}__step"])] - expected).max() / np.abs(expected).max()
+    )
+
+
+def run(network: nn.Module, samples: int) -> np.ndarray:
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        return network.eval()(torch.from_numpy(make_input(samples))[None]).numpy()
+
+
+@pytest.mark.parametrize(("quantity", "samples"), [("wave", 132300), ("wave_6s", 264677)])
+def test_hdemucs_gives_torchaudios_output(hdemucs_weights: Path, quantity: str, samples: int) -> None:
+    output = run(hdemucs.load((hdemucs_weights,)), samples)
+    assert golden("hdemucs_high", quantity, output) < 1e-5
+
+
+def test_open_unmix_gives_the_packages_output(openunmix_weights: Path) -> None:
+    paths = tuple(openunmix_weights / f"{source}.pth" for source in openunmix.SOURCES)
+    assert golden("umxhq", "wave_niter0", run(openunmix.load(paths), 132300)) < 1e-5
+
+
+def test_open_unmix_takes_one_file_for_all_targets(openunmix_weights: Path, tmp_path: Path) -> None:
+    torch.save(fill_state("umxhq"), tmp_path / "umxhq.pt")
+    parts = openunmix.load(tuple(openunmix_weights / f"{source}.pth" for source in openunmix.SOURCES))
+    whole = openunmix.load((tmp_path / "umxhq.pt",))
+    assert all(torch.equal(x, whole.state_dict()[name]) for name, x in parts.state_dict().items())
+
+
+def test_weights_of_another_network_are_refused(openunmix_weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        WeightsError, match=r"vocals\.pth does not fit the network: encoder\.0\.conv\.weight should"
+    ):
+        hdemucs.load((openunmix_weights / "vocals.pth",))
+    tensors = read_tensors(openunmix_weights / "bass.pth") | {"fc1.weight": torch.zeros(512, 2)}
+    with pytest.raises(WeightsError, match=r"fc1\.weight should be \(512, 2974\), there is \(512, 2\)"):
+        load_state(openunmix.Target(), tensors, tmp_path)
+
+
+def test_old_files_lack_counters_and_may_hold_more(openunmix_weights: Path, tmp_path: Path) -> None:
+    tensors = {"more": torch.zeros(1)} | read_tensors(openunmix_weights / "bass.pth")
+    without = {name: x for name, x in tensors.items() if not name.endswith("num_batches_tracked")}
+    target = openunmix.Target()
+    load_state(target, without, tmp_path)
+    assert torch.equal(target.fc3.weight, tensors["fc3.weight"])
+
+
+class Shares(nn.Module):
+    """A network that gives its input back, as a half and a quarter, and counts how often it was made."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shares = nn.Parameter(torch.tensor([0.5, 0.25]))
+        self.heard: list[torch.Tensor] = []
+        Shares.made += 1
+
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        self.heard.append(mixture)
+        return mixture[:, None] * self.shares[:, None, None]
+
+
+def load_shares(_: tuple[Path, ...]) -> nn.Module:
+    return Shares()
+
+
+def separator(*, segments: OverlapAdd | BaselineChunks = SHORT, standardised: bool = False, name: str = "a"):
+    return NetworkSeparator(
+        load=load_shares,
+        weights=(WeightsFile(Path(name), "0" * 64),),
+        sources=("half", "quarter"),
+        segments=segments,
+        standardised=standardised,
+        device="cpu",
+        threads=1,
+        training_data="none",
+        allowed_by_rules=True,
+    )
+
+
+def test_a_network_that_changes_nothing_changes_nothing() -> None:
+    stems = separator()(MIXTURE)
+    assert list(stems) == ["half", "quarter"]
+    np.testing.assert_allclose(stems["half"], MIXTURE / 2, atol=1e-7)
+    np.testing.assert_allclose(stems["quarter"], MIXTURE / 4, atol=1e-7)
+
+
+def test_a_standardised_mixture_has_mean_0_and_deviation_1_as_a_whole() -> None:
+    mixture = MIXTURE + np.float32(0.1)
+    whole = OverlapAdd(segment_s=10.0, overlap=0.25)
+    stems = separator(segments=whole, standardised=True, name="standardised")(mixture)
+    made = network._loaded(load_shares, (Path("standardised"),), torch.device("cpu"))
+    mono = made.heard[0][0].mean(0, dtype=torch.float64)
+    assert float(mono.mean()) == pytest.approx(0, abs=1e-6)
+    assert float(mono.std(correction=0)) == pytest.approx(1, abs=1e-6)
+    # As in the reference implementation every stem gets the mean back.
+    mean = mixture.mean()
+    np.testing.assert_allclose(stems["half"], (mixture - mean) / 2 + mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.25])
+def test_a_constant_stays_one(level: float) -> None:
+    constant = np.full((2, 3 * SAMPLE_RATE), level, np.float32)
+    for stem in separator(standardised=True)(constant).values():
+        assert (stem == level).all()
+
+
+def test_the_baseline_loses_the_end_of_a_short_track() -> None:
+    stems = separator(segments=BaselineChunks(10, 0.1))(MIXTURE)
+    fade = np.ones(MIXTURE.shape[1])
+    fade[-4410:] = np.linspace(1, 0, 4410)
+    np.testing.assert_allclose(stems["half"], MIXTURE / 2 * fade, atol=1e-7)
+
+
+def test_the_network_is_loaded_once_and_not_before_it_is_needed() -> None:
+    made = Shares.made
+    travelled = pickle.loads(pickle.dumps(separator(name="lazy")))
+    assert Shares.made == made
+    travelled(MIXTURE)
+    travelled(MIXTURE)
+    assert Shares.made == made + 1
+
+
+def test_what_a_separator_is_does_not_depend_on_where_it_runs() -> None:
+    here, there = separator(name="here"), separator(name="there")
+    object.__setattr__(there, "threads", 2)
+    assert repr(here) == repr(there)
+    assert "0" * 64 in repr(here)
+
+
+@pytest.mark.parametrize("device", ["gpu0", "cuda:", "CPU", ""])
+def test_a_misspelt_device_is_named(device: str) -> None:
+    with pytest.raises(ConfigError, match=f"device={device} is not known; say auto, cpu, cuda"):
+        choose_device(device)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "mps" if not torch.backends.mps.is_available() else "cuda"])
+def test_a_device_that_is_not_there_is_named(device: str) -> None:
+    with pytest.raises(ConfigError, match=rf"device={device} is not in this machine.*say device=cpu"):
+        choose_device(device)
+
+
+def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for gpus, chosen in {0: "cpu", 2: "cuda"}.items():
+        monkeypatch.setattr(torch.cuda, "is_available", lambda gpus=gpus: gpus > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda gpus=gpus: gpus)
+        assert choose_device("auto").type == chosen
+        assert choose_device("cpu").type == "cpu"
+    assert choose_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(ConfigError, match="say device=cpu or device=cuda or device=cuda:0 or device=cuda:1"):
+        choose_device("cuda:2")

@@ -1,0 +1,157 @@
+"""Where weights are looked for, in which order, and what is said when they are not there."""
+
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from cadenza_remix.demix.weights import Published, find_weights, own_cache, read_tensors
+from cadenza_remix.errors import WeightsError
+
+TENSORS = {"layer.weight": torch.arange(6.0).reshape(2, 3)}
+PLAIN = Published("net", "https://nowhere.invalid/models/net.pt", "torchaudio/models")
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Empty caches of our own and of torch."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    return tmp_path / "cache"
+
+
+def write(path: Path, tensors: dict[str, torch.Tensor] = TENSORS) -> str:
+    """Write a file of weights; its SHA-256."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(tensors, path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def find(published: Published = PLAIN, given: Path | None = None, *, allow_download: bool = False) -> Path:
+    (file,) = find_weights([published], given=given, allow_download=allow_download)
+    assert file.sha256 == hashlib.sha256(file.path.read_bytes()).hexdigest()
+    return file.path
+
+
+def test_each_place_is_preferred_to_the_next(
+    caches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = caches / "torch/hub/torchaudio/models/net.pt"
+    write(library)
+    assert find() == library
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch_home"))
+    moved = tmp_path / "torch_home/hub/torchaudio/models/net.pt"
+    write(moved)
+    assert find() == moved
+    write(own_cache() / "net.pt")
+    assert find() == caches / "cadenza_remix/net.pt"
+    write(tmp_path / "mine.pt")
+    assert find(given=tmp_path / "mine.pt") == tmp_path / "mine.pt"
+    write(tmp_path / "folder/net-tuned.pth")
+    assert find(given=tmp_path / "folder") == tmp_path / "folder/net-tuned.pth"
+
+
+def test_without_a_file_one_sentence_says_what_to_fetch_and_where_to_put_it(caches: Path) -> None:
+    with pytest.raises(WeightsError) as told:
+        find()
+    for needed in (PLAIN.url, str(caches / "cadenza_remix/net.pt"), "allow_download=true"):
+        assert needed in str(told.value)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """The address of a server of the folder `served`, on this machine."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(tmp_path / "served"))  # type: ignore[arg-type]
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_download_is_kept_and_leaves_nothing_beside_it(tmp_path: Path, served: str, caches: Path) -> None:
+    sha256 = write(tmp_path / "served/a.pth")
+    name = f"vocals-{sha256[:8]}.pth"
+    (tmp_path / "served/a.pth").rename(tmp_path / "served" / name)
+    published = Published("vocals", f"{served}/{name}", "checkpoints")
+    assert find(published, allow_download=True) == caches / "cadenza_remix" / name
+    assert [path.name for path in (caches / "cadenza_remix").iterdir()] == [name]
+    (tmp_path / "served" / name).unlink()
+    assert find(published, allow_download=True).is_file()
+
+
+@pytest.mark.parametrize("name", ["vocals-00000000.pth", "missing.pth"])
+def test_a_bad_download_leaves_nothing(tmp_path: Path, served: str, caches: Path, name: str) -> None:
+    write(tmp_path / "served/vocals-00000000.pth")
+    with pytest.raises(WeightsError, match=f"{name} cannot be fetched"):
+        find(Published("vocals", f"{served}/{name}", "checkpoints"), allow_download=True)
+    assert not list((caches / "cadenza_remix").iterdir())
+
+
+def test_a_file_that_is_not_what_its_name_promises_is_refused(caches: Path) -> None:
+    name = "vocals-b62c91ce.pth"
+    write(caches / "torch/hub/checkpoints" / name)
+    with pytest.raises(WeightsError, match="its name promises b62c91ce"):
+        find(Published("vocals", f"https://nowhere.invalid/{name}", "checkpoints"))
+
+
+@pytest.mark.parametrize("names", [[], ["net.pt", "net-2.pth"]])
+def test_a_folder_must_hold_one_file_for_each_part(tmp_path: Path, names: list[str]) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in names:
+        write(tmp_path / "folder" / name)
+    with pytest.raises(WeightsError, match=r"should hold one file net\*.pth, .pt or .safetensors, but holds"):
+        find(given=tmp_path / "folder")
+
+
+def test_a_wrong_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"gone\.pt cannot be read .* correct separator\.weights"):
+        find(given=tmp_path / "gone.pt")
+
+
+def test_both_formats_hold_the_same(tmp_path: Path) -> None:
+    write(tmp_path / "a.pt")
+    save_file(TENSORS, tmp_path / "a.safetensors")
+    for name in ("a.pt", "a.safetensors"):
+        (found,) = read_tensors(tmp_path / name).values()
+        assert torch.equal(found, TENSORS["layer.weight"])
+
+
+class Surprise:
+    """What would run if a file were unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (print, ("this must not run",))
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("content", [b"", b"no weights at all", b"PK\x03\x04 half an archive", None])
+def test_what_is_no_weights_is_refused(
+    tmp_path: Path, content: bytes | None, suffix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    if content is None:
+        torch.save(Surprise(), path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(WeightsError, match="cannot be read as weights"):
+        read_tensors(path)
+    assert "must not run" not in capfd.readouterr().out
+
+
+def test_a_checkpoint_with_more_in_it_is_refused(tmp_path: Path) -> None:
+    torch.save({"state": TENSORS, "epoch": 3}, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match="export the network's state dict alone"):
+        read_tensors(tmp_path / "a.pt")
