@@ -51,8 +51,8 @@ def evaluate(run: Run) -> bool:
         own = [outcome for outcome in outcomes if outcome.run == folder]
         write_scores(folder, own)
         failures = [failure(outcome) for outcome in own if outcome.cause]
-        failures += score_separation(folder, settings, pairs, work.music)
         print(f"evaluate: {len(own) - len(failures)} of {len(own)} scores in {folder / SCORES}")
+        failures += score_separation(folder, settings, pairs, work.music)
         succeeded &= report_failures(folder, "evaluate", failures)
     return succeeded
 

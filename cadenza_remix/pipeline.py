@@ -182,10 +182,11 @@ class ClosedLoop:
             one(amplified, listener, sample_rate=sample_rate) for one in self.limiters(limiter)
         ]
         rate = self.metric.sample_rate
+        unlimited = resample(amplified, sample_rate, rate)
         scores = score_each(
             self.metric,
             [resample(one, sample_rate, rate) for one in limited],
-            resample(amplified, sample_rate, rate),
+            unlimited,
             listener,
             level_of_rms_1_db_spl=level_of_rms_1_db_spl,
             rng=np.random.RandomState(0),

@@ -1,8 +1,8 @@
 """Compare every way to fit amplified music into full scale: HAAQI over real songs, heads and audiograms.
 
 For each song in DATA (folders in the challenge's layout) one scene is drawn: a head, gains, and six seconds
-from the middle. Its remix, amplified for listeners from mild to profound, goes through each limiter,
-is quantised to 16 bits, and is scored against the same signal never limited:
+from the middle. Its remix is amplified for listeners from mild to profound, goes through each method, is
+quantised to 16 bits, and is scored against the true stems' remix, amplified and never limited:
 
     python scripts/compare_limiters.py ../shared/data/open ../shared/data/nc --out exp/limiters.md
 
@@ -12,8 +12,10 @@ The last table chooses among the multiband settings song by song, on the other s
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,17 +24,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.ndimage import maximum_filter1d, minimum_filter1d
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from scipy.ndimage import maximum_filter1d
 from scipy.signal import firwin, oaconvolve
 
 from cadenza_remix import audio, pipeline
+from cadenza_remix.amplify.base import Amplifier
+from cadenza_remix.amplify.compressor import Compressed
+from cadenza_remix.config import CONF
 from cadenza_remix.datasets import metadata
 from cadenza_remix.hrtf import Head
-from cadenza_remix.limit import HardClip, Limiter, LookAhead, Multiband, Scale, Tanh
+from cadenza_remix.limit import HardClip, Limiter, LookAhead, Multiband, PerceptualClip, Scale, Tanh
 from cadenza_remix.limit.lookahead import moving_average
 from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.metrics.haaqi import Haaqi
 from cadenza_remix.output import FULL_SCALE, Enhanced, quantise
+from cadenza_remix.pipeline import ClosedLoop
 from cadenza_remix.scenes import rng_of
 
 Floats = npt.NDArray[np.float64]
@@ -60,35 +68,51 @@ class SevenBands:
         ]
         edges = [np.zeros_like(signal), *low_passed, signal]
         bands = np.stack([upper - lower for lower, upper in pairwise(edges)])
-        envelopes = maximum_filter1d(np.abs(bands), 65, axis=-1)
+        envelopes = maximum_filter1d(np.abs(bands), 3 * sample_rate // 1000, axis=-1)
         low, high = np.zeros(signal.shape), np.maximum(envelopes.max(axis=0), 1)
         for _ in range(25):
             middle = (low + high) / 2
             over = np.minimum(envelopes, middle).sum(axis=0) > 1
             low, high = np.where(over, low, middle), np.where(over, middle, high)
-        reach = sample_rate // 50
+        reach = sample_rate // 100
         gains = np.minimum(1, low / np.maximum(envelopes, 1e-12))
-        held = minimum_filter1d(gains, 2 * reach + 1, axis=-1)
-        total = np.sum([band * moving_average(g, reach) for band, g in zip(bands, held, strict=True)], axis=0)
-        return LookAhead(10)(total, listener, sample_rate=sample_rate)
+        total = np.sum(
+            [band * moving_average(g, reach) for band, g in zip(bands, gains, strict=True)], axis=0
+        )
+        return LookAhead(2)(total, listener, sample_rate=sample_rate)
 
 
-DEFAULT = Multiband()
+class Method(NamedTuple):
+    """A way from the remix to the file."""
+
+    limiter: Limiter
+    amplifier: Amplifier = pipeline.REFERENCE_AMPLIFIER
+    closed_loop: ClosedLoop | None = None
+
+
+COMPRESSOR = Compressed(pipeline.REFERENCE_AMPLIFIER)
+CLOSED_LOOP = instantiate(OmegaConf.load(CONF / "closed_loop/haaqi.yaml"), metric=Haaqi())
 CANDIDATES = {  # among which the leave-one-song-out table chooses
-    "multiband": DEFAULT,
-    "multiband, 0.25 s": replace(DEFAULT, smoothing_s=0.25),
-    "multiband, slope 0.5": replace(DEFAULT, slope=0.5),
-    "multiband, audible share 0.4": replace(DEFAULT, audible_share=0.4),
+    "multiband": Multiband(),
+    "multiband, ceiling −5 dB": Multiband(ceiling_db=-5),
+    "multiband, slope 0.5": Multiband(slope=0.5),
+    "multiband, 0.1 s (pumps)": Multiband(smoothing_s=0.1),
 }
-LIMITERS: Mapping[str, Limiter] = {
-    "hard clip": HardClip(),
-    "tanh": Tanh(),
-    "scaled to peak 1": Scale(),
-    "down by 6 dB at most, then clip": Scale(most_db=6),
-    "look-ahead, 5 ms": LookAhead(),
-    "look-ahead, half the excess": LookAhead(10, share=0.5, most_db=12),
-    "crude 7 bands": SevenBands(),
-    **CANDIDATES,
+METHODS: Mapping[str, Method] = {
+    "hard clip": Method(HardClip()),
+    "tanh": Method(Tanh()),
+    "scaled to peak 1": Method(Scale()),
+    "down by 6 dB at most, then clip": Method(Scale(most_db=6)),
+    "compressor, then clip": Method(HardClip(), COMPRESSOR),
+    "compressor where it clips, then clip": Method(HardClip(), replace(COMPRESSOR, only_if_clipping=True)),
+    "look-ahead, 2 ms": Method(LookAhead(2)),
+    "look-ahead, 5 ms": Method(LookAhead()),
+    "look-ahead, half the excess": Method(LookAhead(10, share=0.5, most_db=12)),
+    "crude 7 bands": Method(SevenBands()),
+    "perceptual clip": Method(PerceptualClip()),
+    "multiband, then look-ahead": Method(Multiband(final=LookAhead(10, share=0.5, most_db=12))),
+    **{name: Method(limiter) for name, limiter in CANDIDATES.items()},
+    "closed loop": Method(Multiband(), closed_loop=CLOSED_LOOP),
 }
 
 
@@ -97,7 +121,7 @@ class Case(NamedTuple):
 
     song: str
     listener: Listener
-    amplified: Floats
+    remixed: Floats
     ideal_remix: Floats
 
 
@@ -107,16 +131,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, nargs="+", help="folders with metadata/ and audio/")
-    parser.add_argument("--out", type=Path, required=True, help="Markdown file; a CSV goes beside it")
+    parser.add_argument("--out", type=Path, required=True, help="Markdown file; CSV and PNG go beside it")
     parser.add_argument("--leakage", type=float, default=0.0, help="of the other stems into each")
     parser.add_argument("--every-nth", type=int, default=1, help="take only every n-th pair")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
-    cases = list(all_cases(options.data, options.leakage, np.random.default_rng(options.seed)))
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the workers
+    cases = all_cases(options.data, options.leakage, np.random.default_rng(options.seed))
     rows = []
-    for case in cases[:: options.every_nth]:
-        rows += score(case)
-        print(f"{case.song}, {case.listener.name}: {rows[-len(CANDIDATES)]['score']:.3f}", flush=True)
+    with ProcessPoolExecutor(options.workers) as pool:
+        for scored in pool.map(score, list(cases)[:: options.every_nth]):
+            rows += scored
+            print(f"{scored[0]['song']}, {scored[0]['listener']}", flush=True)
     scores = pd.DataFrame(rows)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     scores.to_csv(options.out.with_suffix(".csv"), index=False)
@@ -134,8 +161,7 @@ def all_cases(folders: list[Path], leakage: float, rng: np.random.Generator) -> 
             gains_db = gains[rng.integers(len(gains))]
             ideal, remixed = remixes(song, head, gains_db, leakage)
             for listener in listeners:
-                amplified = pipeline.REFERENCE_AMPLIFIER(remixed, listener, sample_rate=SAMPLE_RATE)
-                yield Case(song.name, listener, audio.resample(amplified, SAMPLE_RATE, OUTPUT_RATE), ideal)
+                yield Case(song.name, listener, remixed, ideal)
 
 
 def read_listeners(folder: Path) -> list[Listener]:
@@ -175,10 +201,10 @@ def remixes(song: Path, head: Head, gains_db: dict[str, float], leakage: float) 
 
 
 def score(case: Case) -> list[dict[str, Any]]:
-    """The rows of all limiters."""
+    """The rows of all methods."""
     enhanced, rows = [], []
-    for name, limiter in LIMITERS.items():
-        signal, facts = limit(case, limiter)
+    for name, method in METHODS.items():
+        signal, facts = enhance(case, method)
         enhanced.append(signal)
         rows.append({"limiter": name, "song": case.song, "listener": case.listener.name, **facts})
     results = pipeline.evaluate_scene(
@@ -195,10 +221,18 @@ def score(case: Case) -> list[dict[str, Any]]:
     return rows
 
 
-def limit(case: Case, limiter: Limiter) -> tuple[Enhanced, dict[str, float]]:
-    """What a limiter makes of a case, and what can be said of it without an ear."""
+def enhance(case: Case, method: Method) -> tuple[Enhanced, dict[str, float]]:
+    """What a method makes of a case, and what can be said of it without an ear."""
     start = time.perf_counter()
-    limited = limiter(case.amplified, case.listener, sample_rate=OUTPUT_RATE)
+    limited = pipeline.enhance_scene(
+        case.remixed,
+        case.listener,
+        amplifier=method.amplifier,
+        limiter=method.limiter,
+        sample_rate=SAMPLE_RATE,
+        output_sample_rate=OUTPUT_RATE,
+        closed_loop=method.closed_loop,
+    )
     seconds = time.perf_counter() - start
     enhanced = Enhanced((quantise(limited) / np.float32(FULL_SCALE)).astype(np.float32), OUTPUT_RATE)
     oversampled = audio.resample(enhanced.signal, OUTPUT_RATE, 4 * OUTPUT_RATE)
@@ -215,7 +249,7 @@ def report(scores: pd.DataFrame) -> str:
     by_song = scores.pivot_table(index="limiter", columns="song", values="score")[scores["song"].unique()]
     by_listener = scores.pivot_table(index="limiter", columns="listener", values="score")
     by_listener = by_listener[scores["listener"].unique()]
-    order = list(LIMITERS)
+    order = list(METHODS)
     parts = {
         "All pairs": summary(scores).loc[order],
         "By song": by_song.loc[order],
@@ -226,7 +260,7 @@ def report(scores: pd.DataFrame) -> str:
 
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """One line per limiter."""
+    """One line per method."""
     pairs = scores.pivot_table(index=["song", "listener"], columns="limiter", values="score")
     ears = scores.melt(id_vars="limiter", value_vars=["left", "right"]).groupby("limiter")["value"]
     grouped = scores.groupby("limiter")
@@ -271,8 +305,8 @@ def draw(scores: pd.DataFrame, path: Path) -> None:
         return
     ears = scores.melt(id_vars="limiter", value_vars=["left", "right"])
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    values = [ears.loc[ears["limiter"] == name, "value"] for name in LIMITERS]
-    axes.boxplot(values, orientation="horizontal", tick_labels=list(LIMITERS), whis=(5, 95))
+    values = [ears.loc[ears["limiter"] == name, "value"] for name in METHODS]
+    axes.boxplot(values, orientation="horizontal", tick_labels=list(METHODS), whis=(5, 95))
     axes.set(xlabel="HAAQI", xlim=(0, 1))
     axes.invert_yaxis()
     figure.savefig(path, dpi=150)

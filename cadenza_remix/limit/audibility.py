@@ -30,8 +30,7 @@ def thresholds_db(audiogram: Audiogram, bank: FilterBank) -> Floats:
     high_pass, low_pass = (frequencies_hz / edge for edge in MIDDLE_EAR_HZ)
     middle_ear_db = 10 * np.log10(1 + high_pass**-4) + 10 * np.log10(1 + low_pass**2)
     threshold_db = np.maximum(audiogram.at(frequencies_hz.tolist()), 0) + middle_ear_db
-    weights = bank.weights()
-    return np.asarray(weights @ threshold_db / weights.sum(axis=1))
+    return bank.means(threshold_db)
 
 
 def sensation_levels_db(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from cadenza_remix.audio import Float
 from cadenza_remix.ear import EAR_Q, MIN_BANDWIDTH_HZ
@@ -51,13 +52,21 @@ class FilterBank:
         """Of the frames' spectra."""
         return np.asarray(np.fft.rfftfreq(self.frame, 1 / self.sample_rate), dtype=np.float64)
 
-    def weights(self) -> Floats:
-        """(bands, frequencies): how much of each frequency belongs to each band."""
+    def weights(self) -> csr_array:
+        """(bands, frequencies): how much of each frequency belongs to each band, two bands at most.
+
+        Sparse, because products of dense matrices depend on the number of threads in their last bits.
+        """
         offset_hz = EAR_Q * MIN_BANDWIDTH_HZ
         low, high = (np.log(1 + f / offset_hz) for f in (LOWEST_HZ, self.sample_rate / 2))
         place = (np.log(1 + self.frequencies_hz() / offset_hz) - low) / (high - low) * BANDS - 0.5
         distance = np.abs(np.clip(place, 0, BANDS - 1) - np.arange(BANDS)[:, np.newaxis])
-        return np.asarray(np.maximum(1 - distance, 0))
+        return csr_array(np.maximum(1 - distance, 0))
+
+    def means(self, values: Floats) -> Floats:
+        """(bands,): weighted means of (frequencies,) values."""
+        weights = self.weights()
+        return np.asarray(weights @ values / weights.sum(axis=1))
 
     def window(self) -> Floats:
         """Of a frame; its square adds to one over the overlapping frames."""
@@ -75,10 +84,9 @@ class FilterBank:
     def powers(self, signal: npt.NDArray[Float]) -> npt.NDArray[Float]:
         """(frames, bands): mean squares of a `(samples,)` signal's bands."""
         scale = 2 / (self.frame * np.sum(self.window() ** 2))
-        weights = (scale * self.weights().T).astype(signal.dtype)
-        return np.concatenate(
-            [(block.real**2 + block.imag**2) @ weights for block in self.spectra(signal)], dtype=signal.dtype
-        )
+        weights = (scale * self.weights()).astype(signal.dtype)
+        blocks = [weights @ (block.real**2 + block.imag**2).T for block in self.spectra(signal)]
+        return np.ascontiguousarray(np.hstack(blocks).T)
 
     def amplified(self, signal: npt.NDArray[Float], gains: npt.NDArray[np.floating]) -> npt.NDArray[Float]:
         """Give each band its gain.
@@ -91,11 +99,11 @@ class FilterBank:
             (samples,).
         """
         total = np.zeros((len(gains) + OVERLAP - 1, self.hop), signal.dtype)
-        window, weights = self.window().astype(signal.dtype), self.weights().astype(signal.dtype)
+        window, spread = self.window().astype(signal.dtype), self.weights().T.astype(signal.dtype)
         start = 0
         for block in self.spectra(signal):
             stop = start + len(block)
-            block *= gains[start:stop].astype(signal.dtype) @ weights
+            block *= (spread @ gains[start:stop].T.astype(signal.dtype)).T
             frames = np.fft.irfft(block, self.frame, axis=-1) * window
             for part in range(OVERLAP):
                 total[start + part : stop + part] += frames[:, part * self.hop : (part + 1) * self.hop]

@@ -39,8 +39,8 @@ class Multiband:
     """Multiband limiter; not causal, as it looks at the whole piece.
 
     Attributes:
-        level_of_rms_1_db_spl: the sound pressure level that an RMS of 1 stands for, as far as it is known;
-            see `PerceptualClip`.
+        level_of_rms_1_db_spl: the sound pressure level that an RMS of 1 stands for; 4 dB more than in
+            `PerceptualClip`, since what lies just below the threshold comes above it in louder moments.
         peak_drive_db: peaks this far over full scale are left to the later steps by the first.
         price: the most that the first step may pay, in dB² for all the power there is.
         ceiling_db: RMS re full scale above which the second step acts.
@@ -51,7 +51,7 @@ class Multiband:
         final: the limiter of the last step.
     """
 
-    level_of_rms_1_db_spl: float = 82.0
+    level_of_rms_1_db_spl: float = 86.0
     peak_drive_db: float = 18.0
     price: float = 50.0
     ceiling_db: float = -8.0
