@@ -11,11 +11,12 @@ import numpy.typing as npt
 from cadenza_remix.compiled import compiled
 from cadenza_remix.ear import Compression, Gammatone
 from cadenza_remix.elementary import exponential, natural_log
-from cadenza_remix.lanes import Lanes, lane, pair
+from cadenza_remix.lanes import Lanes, first_pair, join, lane, last_pair, pair
 
 Floats = npt.NDArray[np.float64]
-Delays = tuple[Lanes, Lanes, Lanes, Lanes]  # of two filters side by side
+Delays = tuple[Lanes, Lanes, Lanes, Lanes]  # of filters side by side
 Coefficients = tuple[Lanes, Lanes, Lanes, Lanes, Lanes, Lanes]  # b1, b2, a1, a2, a3, -a4
+SignalState = tuple[Delays, Lanes, Lanes, float, float]  # of filters and gains; sums of powers; the carrier
 
 BLOCK = 1024
 DB_PER_NEPER = 20 / np.log(10)
@@ -45,21 +46,10 @@ def coefficients(k: Gammatone, other: Gammatone) -> Coefficients:
 
 
 @compiled
-def load_pairs(states: Floats) -> Delays:
-    """A filter's delays from (4, 2)."""
-    return (
-        pair(states[0, 0], states[0, 1]),
-        pair(states[1, 0], states[1, 1]),
-        pair(states[2, 0], states[2, 1]),
-        pair(states[3, 0], states[3, 1]),
-    )
-
-
-@compiled
-def keep_pairs(states: Floats, z: Delays) -> None:
-    """A filter's delays into (4, 2)."""
-    for i in range(4):
-        states[i, 0], states[i, 1] = lane(z[i], 0), lane(z[i], 1)
+def doubled(k: Coefficients) -> Coefficients:
+    """The same for real parts and for imaginary ones."""
+    b1, b2, a1, a2, a3, a4 = k
+    return join(b1, b1), join(b2, b2), join(a1, a1), join(a2, a2), join(a3, a3), join(a4, a4)
 
 
 @compiled
@@ -83,13 +73,15 @@ def control_powers(x: Floats, y: Floats, radians: float, k: Gammatone, powers: F
     """Squared envelopes of the control filters, into `powers` (2, samples), and their sums."""
     turn_cos, turn_sin = np.cos(radians), np.sin(radians)
     cos, sin = 1.0, 0.0
-    both = coefficients(k, k)
+    filters = doubled(coefficients(k, k))
     total = pair(0.0, 0.0)
-    real_delays = imaginary_delays = (total, total, total, total)
+    zero = join(total, total)
+    delays = (zero, zero, zero, zero)
     for i in range(len(x)):
         sample = pair(x[i], y[i])
-        real, real_delays = gammatone_step(sample * pair(cos, cos), real_delays, both)
-        imaginary, imaginary_delays = gammatone_step(sample * pair(sin, sin), imaginary_delays, both)
+        turned = join(sample * pair(cos, cos), sample * pair(sin, sin))
+        out, delays = gammatone_step(turned, delays, filters)
+        real, imaginary = first_pair(out), last_pair(out)
         power = real * real + imaginary * imaginary
         powers[0, i], powers[1, i] = lane(power, 0), lane(power, 1)
         total = total + power
@@ -104,33 +96,33 @@ def signal_block(
     turn: tuple[float, float],
     k: Coefficients,
     low_pass: tuple[float, float],
-    states: Floats,
+    start: SignalState,
     gains: Floats,
     powers: Floats,
     motions: Floats,
-) -> None:
+) -> SignalState:
     """Filter a block of both signals and smooth its gains, all recursions side by side.
 
     Args:
         x: (samples,), of the reference.
         y: (samples,), of the processed signal.
         turn: cosine and sine of the carrier's advance per sample.
-        k: the filters of both.
+        k: the filters of both, doubled.
         low_pass: b and a1 of the gains' filter.
-        states: (11, 2), four delays of the real parts and four of the imaginary ones, the gains' filters, the
-            sums of powers, and cosine and sine of the carrier.
+        start: the recursions before the block.
         gains: (2, samples), smoothed in place.
         powers: (2, samples), gets the squared envelopes without gain.
         motions: (2, samples), gets the motions without gain.
+
+    Returns:
+        The recursions behind the block.
     """
     b, a1 = pair(low_pass[0], low_pass[0]), pair(low_pass[1], low_pass[1])
-    real_delays, imaginary_delays = load_pairs(states[:4]), load_pairs(states[4:8])
-    kept, total = pair(states[8, 0], states[8, 1]), pair(states[9, 0], states[9, 1])
-    cos, sin = states[10, 0], states[10, 1]
+    delays, kept, total, cos, sin = start
     for i in range(len(x)):
         sample, both_cos, both_sin = pair(x[i], y[i]), pair(cos, cos), pair(sin, sin)
-        real, real_delays = gammatone_step(sample * both_cos, real_delays, k)
-        imaginary, imaginary_delays = gammatone_step(sample * both_sin, imaginary_delays, k)
+        out, delays = gammatone_step(join(sample * both_cos, sample * both_sin), delays, k)
+        real, imaginary = first_pair(out), last_pair(out)
         power = real * real + imaginary * imaginary
         total = total + power
         motion = real * both_cos + imaginary * both_sin
@@ -141,23 +133,21 @@ def signal_block(
         motions[0, i], motions[1, i] = lane(motion, 0), lane(motion, 1)
         gains[0, i], gains[1, i] = lane(smoothed, 0), lane(smoothed, 1)
         cos, sin = cos * turn[0] + sin * turn[1], sin * turn[0] - cos * turn[1]
-    keep_pairs(states[:4], real_delays)
-    keep_pairs(states[4:8], imaginary_delays)
-    states[8, 0], states[8, 1] = lane(kept, 0), lane(kept, 1)
-    states[9, 0], states[9, 1] = lane(total, 0), lane(total, 1)
-    states[10, 0], states[10, 1] = cos, sin
+    return delays, kept, total, cos, sin
 
 
 @compiled
 def compression_gains(powers: Floats, control_gain: float, c: Compression, gains: Floats) -> None:
     """Gain by a block of squared control envelopes: linear below the lower and above the upper knee."""
     scale = control_gain * control_gain
-    for i in range(len(gains)):
+    for i in range(len(gains)):  # two loops: in one, each vector would wait for the whole of the one before
         level = c.level_of_rms_1_db_spl + 0.5 * DB_PER_NEPER * natural_log(
             max(powers[i] * scale, SILENCE * SILENCE)
         )
         above = max(min(level, c.upper_knee_db_spl), c.lower_knee_db_spl) - c.lower_knee_db_spl
-        gains[i] = exponential((-c.attenuation_db - above * c.slope) * NEPER_PER_DB)
+        gains[i] = -c.attenuation_db - above * c.slope
+    for i in range(len(gains)):
+        gains[i] = exponential(gains[i] * NEPER_PER_DB)
 
 
 @compiled
@@ -198,9 +188,10 @@ def compress_band(
         The sums of the squared envelopes before compression.
     """
     turn = (np.cos(radians), np.sin(radians))
-    both = coefficients(k[0], k[1])
-    states = np.zeros((11, 2))
-    states[10, 0] = 1.0
+    filters = doubled(coefficients(k[0], k[1]))
+    none = pair(0.0, 0.0)
+    nothing = join(none, none)
+    state = ((nothing, nothing, nothing, nothing), none, none, 1.0, 0.0)
     powers, swings, gains = np.empty((2, BLOCK)), np.empty((2, BLOCK)), np.empty((2, BLOCK))
     for start in range(0, len(x), BLOCK):
         stop = min(start + BLOCK, len(x))
@@ -208,7 +199,8 @@ def compress_band(
         for row in range(2):
             compression_gains(envelopes[row, start:stop], control_gain, c, gains[row, :count])
         low_pass = (c.low_pass_b, c.low_pass_a1)
-        signal_block(x[start:stop], y[start:stop], turn, both, low_pass, states, gains, powers, swings)
+        two = (x[start:stop], y[start:stop])
+        state = signal_block(*two, turn, filters, low_pass, state, gains, powers, swings)
         for row in range(2):
             apply_gains(
                 gains[row],
@@ -218,4 +210,5 @@ def compress_band(
                 envelopes[row, start:stop],
                 motions[row, start:stop],
             )
-    return states[9, 0] * k[0].gain * k[0].gain, states[9, 1] * k[1].gain * k[1].gain
+    total = state[2]
+    return lane(total, 0) * k[0].gain * k[0].gain, lane(total, 1) * k[1].gain * k[1].gain

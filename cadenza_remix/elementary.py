@@ -23,7 +23,7 @@ BITS_OF_ONE = np.uint64(0x3FF0000000000000)
 BITS_OF_ROOT_HALF = np.uint64(0x3FE6A09E667F3BCD)
 BITS_OF_2_POW_52 = np.uint64(0x4330000000000000)  # or-ing a small integer to these bits makes 2^52 + integer
 TWO_POW_52_AND_BIAS = 2.0**52 + 1023
-INVERSE_FACTORIALS = tuple(1 / math.factorial(n) for n in range(2, 14))  # the next is below rounding
+C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13 = (1 / math.factorial(n) for n in range(2, 14))
 ROUNDER = 1.5 * 2.0**52  # adding it leaves the nearest integer in the low bits
 
 
@@ -55,9 +55,11 @@ def exponential(x: float) -> float:
     shifted = x * LOG2_OF_E + ROUNDER
     power = shifted - ROUNDER
     r = (x - power * LN2_HIGH) - power * LN2_LOW
-    series = INVERSE_FACTORIALS[11]
-    for i in range(10, -1, -1):
-        series = series * r + INVERSE_FACTORIALS[i]
-    y = 1.0 + (r + r * r * series)
+    z = r * r
+    w = z * z
+    low = (C2 + r * C3) + z * (C4 + r * C5)  # in parts, so that no operation waits long for another
+    middle = (C6 + r * C7) + z * (C8 + r * C9)
+    high = (C10 + r * C11) + z * (C12 + r * C13)
+    y = 1.0 + (r + z * (low + w * (middle + w * high)))
     scaled = np.uint64(np.float64(y).view(np.uint64) + (np.float64(shifted).view(np.uint64) << MANTISSA_BITS))
     return scaled.view(np.float64)

@@ -1,4 +1,4 @@
-"""Vectors of a few float64 values as one value in compiled code: what the compiler cannot vectorise by itself.
+"""Vectors of a few float64 values as one value in compiled code: what the compiler does not find by itself.
 
 It does so where loops have no dependence from one sample to the next and where it can tell that arrays do not
 overlap. A recursion that runs on two signals side by side, or a Fourier transform in place, needs to say it.
@@ -6,7 +6,7 @@ Each lane is computed by the same IEEE operations as a single number would be, o
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from llvmlite import ir
@@ -92,16 +92,51 @@ def pair(_typing: Any, _first: Any, _second: Any) -> Any:
     return LanesType(2)(types.float64, types.float64), build
 
 
+def pick(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any:
+    """Lanes of two vectors, counted through."""
+    return builder.shuffle_vector(
+        first, second, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), [*lanes])
+    )
+
+
+@instruction
+def join(_typing: Any, first: Any, second: Any) -> Any:
+    """Two pairs side by side."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return pick(builder, args[0], args[1], range(4))
+
+    return LanesType(4)(first, second), build
+
+
+@instruction
+def first_pair(_typing: Any, four: Any) -> Any:
+    """The former half of four lanes."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return pick(builder, args[0], args[0], range(2))
+
+    return LanesType(2)(four), build
+
+
+@instruction
+def last_pair(_typing: Any, four: Any) -> Any:
+    """The latter half of four lanes."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return pick(builder, args[0], args[0], range(2, 4))
+
+    return LanesType(2)(four), build
+
+
 @instruction
 def splat(_typing: Any, _number: Any) -> Any:
     """One number in eight lanes."""
 
     def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        index = ir.IntType(32)
         alone = ir.Constant(ir.VectorType(ir.DoubleType(), WIDE), ir.Undefined)
-        first = builder.insert_element(alone, args[0], ir.Constant(index, 0))
-        everywhere = ir.Constant(ir.VectorType(index, WIDE), [0] * WIDE)
-        return builder.shuffle_vector(first, alone, everywhere)
+        first = builder.insert_element(alone, args[0], ir.Constant(ir.IntType(32), 0))
+        return pick(builder, first, alone, [0] * WIDE)
 
     return LanesType(WIDE)(types.float64), build
 
