@@ -1,14 +1,16 @@
 """Facts of the cochlear model; its figures are held to pyclarity's through the scores in test_haaqi."""
 
-from typing import Any
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 from scipy.signal import correlate, group_delay, lfilter
 
-from cadenza_remix import cochlea, ear
-from cadenza_remix.compiled import compiled
+from cadenza_remix import cochlea, ear, elementary
 from cadenza_remix.elementary import exponential, natural_log
 from cadenza_remix.metrics import alignment, correlation, hair_cells
 
@@ -125,15 +127,23 @@ def test_the_transform_is_numpys() -> None:
     np.testing.assert_allclose(spectrum[0] + 1j * spectrum[1], expected, atol=1e-11)
 
 
-def test_an_unwritable_cache_is_said_and_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
-    njit = numba.njit
-
-    def without_cache(**options: Any) -> Any:
-        if options.pop("cache", False):
-            raise RuntimeError("cannot cache function 'double': no locator available")
-        return njit(**options)
-
-    monkeypatch.setattr(numba, "njit", without_cache)
-    with pytest.warns(RuntimeWarning, match="cannot be kept.*set NUMBA_CACHE_DIR to a folder that is"):
-        double = compiled(lambda x: 2 * x)
-    assert double(3) == 6
+def test_an_unwritable_cache_is_said_once_and_does_no_harm(tmp_path: Path) -> None:
+    """Files stand where folders would be made, which stops even root."""
+    package = Path(elementary.__file__).parent
+    copy = tmp_path / package.name
+    copy.mkdir()
+    for name in ("__init__.py", "compiled.py", "elementary.py"):
+        shutil.copy(package / name, copy)
+    (copy / "__pycache__").touch()
+    nowhere = {"HOME": os.devnull, "XDG_CACHE_HOME": os.devnull}
+    done = subprocess.run(
+        [sys.executable, "-c", f"from {package.name}.elementary import *; print(exponential(0.0))"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"} | nowhere,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1.0\n"
+    assert done.stderr.count("Compiled code cannot be kept") == 1
+    assert "set NUMBA_CACHE_DIR to a folder that is" in done.stderr
