@@ -1,12 +1,13 @@
 """Numba with the project's settings: typed, cached on disk, and without the interpreter lock.
 
 A kernel's machine code is kept for the next start and made anew when its own file changes. Code that it took
-over from another file does not count for that: after a change in `elementary.py`, touch the files that import
-it.
+over from another file does not count for that: after a change in `elementary.py` or `lanes.py`, touch the
+files that import it.
 """
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import ParamSpec, TypeVar
 
 import numba
@@ -26,12 +27,17 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     try:
         kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # Numba found no folder to keep the code in
-        warnings.warn(
-            "Compiled code cannot be kept, because neither the package's folder nor the user's cache folder "
-            "is writable, so every start compiles for about half a minute; set NUMBA_CACHE_DIR to a folder "
-            "that is.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        warn_of_compiling()
         kernel = numba.njit(nogil=True, error_model="numpy")(function)
     return kernel
+
+
+@cache
+def warn_of_compiling() -> None:
+    """Say, once in a process, that code is not kept."""
+    warnings.warn(
+        "Compiled code cannot be kept, because neither the package's folder nor the user's cache folder is "
+        "writable, so every start compiles for about half a minute; set NUMBA_CACHE_DIR to a folder that is.",
+        RuntimeWarning,
+        stacklevel=3,
+    )

@@ -16,6 +16,7 @@ BASE = (
     "listener",
     "compiled",
     "elementary",
+    "lanes",
     "ear",
     "noise",
     "sphere",

@@ -7,15 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 
-from cadenza_remix.compiled import compiled
 from cadenza_remix.ear import SAMPLE_RATE
+from cadenza_remix.metrics.correlation import correlate_rows, plan
 
 Floats = npt.NDArray[np.float64]
-Spectra = npt.NDArray[np.complex128]
 
 DISPERSION = 48  # samples: 2 ms, kept before the best broadband alignment for the cochlea's dispersion
 MAX_BAND_DELAY = SAMPLE_RATE // 10  # samples: 100 ms
-BLOCK = 22500  # samples correlated at a time: their spectra stay within the second-level cache
 AUDIBLE = 0.001  # of the reference's peak: what is less at either end is cut off
 
 
@@ -54,50 +52,14 @@ def audible_part(reference: Floats) -> slice:
     return slice(int(above[0]), int(above[-1]) + 1)
 
 
-@compiled
-def copy_aligned(source: Floats, first: int, count: int, out: Floats) -> None:
-    """Copy `count` samples from `first` on, zeros where there are none."""
-    begin = min(max(first, 0), first + count)
-    end = max(min(first + count, len(source)), begin)
-    out[: begin - first] = 0.0
-    out[begin - first : end - first] = source[begin:end]
-    out[end - first : count] = 0.0
-
-
-@compiled
-def accumulate(spectra: Spectra, totals: Spectra) -> None:
-    """Add the cross-spectra of rows 0 and 1, and of rows 2 and 3, to their totals."""
-    for row in range(len(totals)):
-        for i in range(totals.shape[1]):
-            totals[row, i] += np.conj(spectra[2 * row, i]) * spectra[2 * row + 1, i]
-
-
-def band_delays(envelopes: tuple[Floats, Floats], motions: tuple[Floats, Floats]) -> tuple[int, int]:
-    """Delays of a band's processed envelope and motion behind the reference's, within ±100 ms.
-
-    Only the lags wanted are computed: cross-spectra of blocks are added up (overlap-save) and turned back
-    once.
+def band_delays(rows: Floats, n_processed: int) -> npt.NDArray[np.int64]:
+    """Delays (n_processed,) of a band's processed signals behind the reference in row 0, within ±100 ms.
 
     Args:
-        envelopes: (samples,) each, reference and processed.
-        motions: likewise.
+        rows: (more than n_processed, samples), envelopes or motions.
+        n_processed: how many rows to compare with the first.
     """
-    n = len(envelopes[0])
-    max_lag: int = min(MAX_BAND_DELAY, n)
-    step = -(-n // -(-n // BLOCK))
-    length = next_fast_len(step + 2 * max_lag, real=True)
-    blocks = np.zeros((4, length))  # envelopes, then motions
-    spectra = np.empty((4, length // 2 + 1), np.complex128)
-    totals = np.zeros((2, length // 2 + 1), np.complex128)
-    for start in range(0, n, step):
-        count = min(step, n - start)
-        for i, pair in enumerate((envelopes, motions)):
-            copy_aligned(pair[0], start, count, blocks[2 * i])
-            copy_aligned(pair[1], start - max_lag, count + 2 * max_lag, blocks[2 * i + 1])
-        blocks[0::2, count:] = 0.0
-        blocks[1::2, count + 2 * max_lag :] = 0.0
-        np.fft.rfft(blocks, out=spectra)  # fresh memory for each block would cost half as much again
-        accumulate(spectra, totals)
-    correlations = irfft(totals, length)[:, int(max_lag == n) : 2 * max_lag]  # from the lowest delay up
-    backwards = [int(np.argmax(correlation[::-1])) for correlation in correlations]
-    return max_lag - 1 - backwards[0], max_lag - 1 - backwards[1]
+    n = rows.shape[1]
+    max_lag = min(MAX_BAND_DELAY, n)
+    correlations = correlate_rows(rows, n_processed, max_lag, plan())[:, int(max_lag == n) :]
+    return np.asarray(max_lag - 1 - np.argmax(correlations[:, ::-1], axis=1))

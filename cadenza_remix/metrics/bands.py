@@ -134,8 +134,8 @@ def analyse(heard: Heard, band: int, envelopes: Floats, motions: Floats) -> Band
     rows, n = heard.signals.shape
     signal_rms, control_rms, widths = compress(heard, band, envelopes, motions)
     delays = np.zeros((2, rows), np.int64)
-    for row in range(1, heard.n_processed + 1):
-        delays[:, row] = alignment.band_delays((envelopes[0], envelopes[row]), (motions[0], motions[row]))
+    for kind, signals in enumerate((envelopes, motions)):
+        delays[kind, 1 : heard.n_processed + 1] = alignment.band_delays(signals, heard.n_processed)
     wait = heard.longest_delay - ear.group_delay(band, widths[0])
     level_db_spl = heard.level_of_rms_1_db_spl
     threshold = hair_cells.Threshold(

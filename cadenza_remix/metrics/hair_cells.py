@@ -14,7 +14,7 @@ import numpy.typing as npt
 from cadenza_remix.cochlea import DB_PER_NEPER, SILENCE
 from cadenza_remix.compiled import compiled
 from cadenza_remix.elementary import natural_log
-from cadenza_remix.metrics.alignment import copy_aligned
+from cadenza_remix.metrics.correlation import copy_aligned
 from cadenza_remix.noise import NormalStream, fill_normal
 
 Floats = npt.NDArray[np.float64]
@@ -61,7 +61,7 @@ class Scratch(NamedTuple):
         noise: (3072,).
         pairs: (3, 1538), for `fill_normal`.
         voltages: (rows, 2), of the adaptation.
-        segments: (3, 448), for `covariance`.
+        segments: (10, 448), for `covariance`; rows begin with lines of the cache.
     """
 
     amplitudes: Floats
@@ -101,8 +101,15 @@ def scratch(rows: int) -> Scratch:
         np.empty(BLOCK),
         np.empty((3, BLOCK // 2 + 2)),
         np.zeros((rows, 2)),
-        np.zeros((3, 2 * CARRY + 64)),
+        in_lines(10, 2 * CARRY + 64),
     )
+
+
+def in_lines(rows: int, columns: int) -> Floats:
+    """Zeros that begin with a line of the cache, 64 bytes; so does every row, columns being whole eights."""
+    memory = np.zeros(rows * columns + 7)
+    skipped = -(memory.ctypes.data // memory.itemsize) % 8
+    return memory[skipped : skipped + rows * columns].reshape(rows, columns)
 
 
 @compiled

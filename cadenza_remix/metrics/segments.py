@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from cadenza_remix.cochlea import SILENCE
 from cadenza_remix.compiled import compiled
+from cadenza_remix.lanes import WIDE, Lanes, lane, load, splat, store
 from cadenza_remix.metrics.hair_cells import (
     BLOCK,
     CARRY,
@@ -94,76 +95,59 @@ def smooth(levels: Floats, first_hop: int, window: Floats, out: Floats) -> None:
 
 @compiled
 def centre(segment: Floats, window: Floats, out: Floats) -> float:
-    """Window a segment, take its mean off, and return its sum of squares."""
+    """Window a segment of whole eights, take its mean off, and return its sum of squares."""
     n = len(window)
-    for i in range(n):
-        out[i] = segment[i] * window[i]
-    mean = total(out, n) / n
-    for i in range(n):
-        out[i] -= mean
-    return sum_of_squares(out, n)
+    total = power = splat(0.0)
+    for i in range(0, n, WIDE):
+        windowed = load(segment, i) * load(window, i)
+        store(out, i, windowed)
+        total = total + windowed
+    mean = splat(sum_of(total) / n)
+    for i in range(0, n, WIDE):
+        centred = load(out, i) - mean
+        store(out, i, centred)
+        power = power + centred * centred
+    return sum_of(power)
 
 
 @compiled
-def total(x: Floats, count: int) -> float:
-    """Sum of the first samples, a multiple of eight, in eight strands that run side by side."""
-    a = b = c = d = e = f = g = h = 0.0
-    for i in range(0, count, 8):
-        a += x[i]
-        b += x[i + 1]
-        c += x[i + 2]
-        d += x[i + 3]
-        e += x[i + 4]
-        f += x[i + 5]
-        g += x[i + 6]
-        h += x[i + 7]
-    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+def sum_of(lanes: Lanes) -> float:
+    """The sum of eight lanes."""
+    left: float = (lane(lanes, 0) + lane(lanes, 1)) + (lane(lanes, 2) + lane(lanes, 3))
+    right: float = (lane(lanes, 4) + lane(lanes, 5)) + (lane(lanes, 6) + lane(lanes, 7))
+    return left + right
 
 
 @compiled
-def sum_of_squares(x: Floats, count: int) -> float:
-    """Sum of the first squares, likewise."""
-    a = b = c = d = e = f = g = h = 0.0
-    for i in range(0, count, 8):
-        a += x[i] * x[i]
-        b += x[i + 1] * x[i + 1]
-        c += x[i + 2] * x[i + 2]
-        d += x[i + 3] * x[i + 3]
-        e += x[i + 4] * x[i + 4]
-        f += x[i + 5] * x[i + 5]
-        g += x[i + 6] * x[i + 6]
-        h += x[i + 7] * x[i + 7]
-    return ((a + b) + (c + d)) + ((e + f) + (g + h))
-
-
-@compiled
-def highest_correlation(x: Floats, padded: Floats, lag_weights: Floats, sums: Floats) -> float:
+def highest_correlation(x: Floats, shifted: Floats, lag_weights: Floats, sums: Floats) -> float:
     """Largest absolute correlation over the lags.
 
     Args:
         x: (samples,), a multiple of eight.
-        padded: (samples + 63,), the other signal from index 24 on, zeros around it.
+        shifted: (8, 448), the other signal from index 24 on, zeros around it, and its copies one to seven
+            samples earlier: read from them, every vector lies within a line of the cache, twice as fast.
         lag_weights: (56,).
         sums: (56,), scratch.
     """
+    columns = shifted.shape[1]
+    y = shifted.ravel()
+    for row in range(1, 8):
+        for i in range(0, columns - WIDE, WIDE):
+            store(y, row * columns + i, load(y, row + i))
     for lag in range(PADDED_LAGS):
         sums[lag] = 0.0
     for i in range(0, len(x), 8):
-        x0, x1, x2, x3, x4, x5, x6, x7 = (
-            x[i],
-            x[i + 1],
-            x[i + 2],
-            x[i + 3],
-            x[i + 4],
-            x[i + 5],
-            x[i + 6],
-            x[i + 7],
-        )
-        y = padded[i : i + PADDED_LAGS + 7]
-        for lag in range(PADDED_LAGS):
-            early = (x0 * y[lag] + x1 * y[lag + 1]) + (x2 * y[lag + 2] + x3 * y[lag + 3])
-            late = (x4 * y[lag + 4] + x5 * y[lag + 5]) + (x6 * y[lag + 6] + x7 * y[lag + 7])
-            sums[lag] += early + late
+        x0, x1, x2, x3 = splat(x[i]), splat(x[i + 1]), splat(x[i + 2]), splat(x[i + 3])
+        x4, x5, x6, x7 = splat(x[i + 4]), splat(x[i + 5]), splat(x[i + 6]), splat(x[i + 7])
+        for lag in range(0, PADDED_LAGS, WIDE):
+            at = i + lag
+            early = (x0 * load(y, at) + x1 * load(y, at + columns)) + (
+                x2 * load(y, at + 2 * columns) + x3 * load(y, at + 3 * columns)
+            )
+            late = (x4 * load(y, at + 4 * columns) + x5 * load(y, at + 5 * columns)) + (
+                x6 * load(y, at + 6 * columns) + x7 * load(y, at + 7 * columns)
+            )
+            store(sums, lag, load(sums, lag) + (early + late))
     highest = 0.0
     for lag in range(N_LAGS):
         highest = max(highest, abs(sums[lag] * lag_weights[lag]))
@@ -182,16 +166,16 @@ def covariance(
         window: (samples,).
         window_power: its sum of squares.
         lag_weights: (56,).
-        scratch: (3, 448).
+        scratch: (10, 448).
     """
     n = len(window)
     x_power = centre(x, window, scratch[0]) / window_power
-    y_power = centre(y, window, scratch[1, MAX_LAG:]) / window_power
-    scratch[1, :MAX_LAG] = 0.0
-    scratch[1, MAX_LAG + n :] = 0.0
+    y_power = centre(y, window, scratch[2, MAX_LAG:]) / window_power
+    scratch[2, :MAX_LAG] = 0.0
+    scratch[2, MAX_LAG + n :] = 0.0
     if x_power <= SILENCE or y_power <= SILENCE:
         return 0.0, x_power
-    highest = highest_correlation(scratch[0, :n], scratch[1], lag_weights, scratch[2])
+    highest = highest_correlation(scratch[0, :n], scratch[2:], lag_weights, scratch[1])
     return min(highest / np.sqrt(x_power * y_power), 1.0), x_power
 
 
@@ -207,7 +191,7 @@ def compare(
         count: hops in the block.
         first_hop: its first hop.
         w: windows.
-        scratch: (3, 448).
+        scratch: (10, 448).
         out: covariances and mean squares.
     """
     last = out.shape[1] - 1
