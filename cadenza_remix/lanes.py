@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from llvmlite import ir
 from numba.core import types
+from numba.core.errors import TypingError
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
@@ -158,9 +159,20 @@ def address(context: Any, builder: Any, array_type: Any, array: Any, index: Any)
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
 
+def check_array(array: Any) -> None:
+    """Refuse an array whose neighbours in memory are not its float64 neighbours.
+
+    Raises:
+        TypingError: when the kernel is compiled.
+    """
+    if array.dtype != types.float64 or array.layout != "C":
+        raise TypingError(f"Lanes are loaded from {array}; give a contiguous array of float64.")
+
+
 @instruction
 def load(_typing: Any, array: Any, _index: Any) -> Any:
     """Eight neighbours from a contiguous array."""
+    check_array(array)
 
     def build(context: Any, builder: Any, types_: Any, args: Any) -> Any:
         return builder.load(address(context, builder, types_.args[0], *args), align=8)
@@ -171,6 +183,7 @@ def load(_typing: Any, array: Any, _index: Any) -> Any:
 @instruction
 def store(_typing: Any, array: Any, _index: Any, lanes: Any) -> Any:
     """Write lanes to eight neighbours in a contiguous array."""
+    check_array(array)
 
     def build(context: Any, builder: Any, types_: Any, args: Any) -> Any:
         builder.store(args[2], address(context, builder, types_.args[0], *args[:2]), align=8)

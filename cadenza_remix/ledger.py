@@ -91,9 +91,9 @@ def claim(folder: Path, command: str, settings: dict[str, Any], *, overwrite: bo
         ConfigError: naming the keys that changed since the folder was begun.
     """
     manifest = _read_manifest(folder)
-    before = manifest.get(command)
-    if before is not None and before != settings and not overwrite:
-        changed = sorted(key for key in before | settings if before.get(key) != settings.get(key))
+    before = manifest.get(command, settings)
+    changed = sorted(key for key in before | settings if before.get(key) != settings.get(key))
+    if changed and not overwrite:
         told = "; ".join(f"{key} was {before.get(key)!r}, now {settings.get(key)!r}" for key in changed)
         raise ConfigError(
             f"{folder} was begun with other settings ({told}); choose another name=, "

@@ -144,7 +144,8 @@ class ClosedLoop:
     """Chooses a limiter's settings for each ear by the score of what it lets through.
 
     The limited signal is scored against the same signal before the limiter, so nothing is needed but the
-    system's own output and the audiogram.
+    system's own output and the audiogram. The limiter must treat the ears apart, as `Multiband` does; one
+    that links them would be torn.
 
     Attributes:
         metric: gives `left_score` and `right_score`; the highest wins.
@@ -181,6 +182,8 @@ class ClosedLoop:
         limited: list[Any] = [
             one(amplified, listener, sample_rate=sample_rate) for one in self.limiters(limiter)
         ]
+        if all(np.array_equal(one, limited[0]) for one in limited):  # within full scale already
+            return np.asarray(limited[0])
         rate = self.metric.sample_rate
         unlimited = resample(amplified, sample_rate, rate)
         scores = score_each(

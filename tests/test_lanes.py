@@ -2,6 +2,8 @@
 
 import numpy as np
 import numpy.typing as npt
+import pytest
+from numba.core.errors import TypingError
 
 from cadenza_remix.compiled import compiled
 from cadenza_remix.lanes import WIDE, first_pair, join, lane, last_pair, load, pair, splat, store
@@ -35,3 +37,9 @@ def test_pairs_are_joined_and_parted_in_order() -> None:
     out = np.empty(2)
     narrow(x, out)
     np.testing.assert_array_equal(out, x[:2] * x[4:6] - x[2:4] * x[6:8])
+
+
+@pytest.mark.parametrize("x", [np.zeros(20, np.float32), np.zeros(40)[::2]], ids=["float32", "every other"])
+def test_arrays_with_other_neighbours_are_refused(x: npt.NDArray[np.floating]) -> None:
+    with pytest.raises(TypingError, match="give a contiguous array of float64"):
+        wide(x, x, x)

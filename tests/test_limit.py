@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, hilbert, resample_poly, sosfiltfilt
 
+from cadenza_remix.errors import ConfigError
 from cadenza_remix.limit import HardClip, Limiter, LookAhead, Multiband, PerceptualClip, Scale, Tanh
 from cadenza_remix.limit.audibility import cheapest_attenuations_db, sensation_levels_db
 from cadenza_remix.limit.bands import BLOCK, FilterBank
@@ -228,6 +229,12 @@ def test_the_loudest_bands_are_lowered_most_and_the_quiet_not_at_all() -> None:
     assert np.sum(gains**2 * powers) == pytest.approx(0.5)
     assert gains[0] < gains[1] <= gains[2] == 1
     np.testing.assert_allclose(lowered(powers, powers.sum(axis=1), 0.5), 1, atol=1e-9)
+
+
+@pytest.mark.parametrize("slope", [0.0, -0.25, 1.5])
+def test_a_slope_without_a_water_line_is_refused(slope: float) -> None:
+    with pytest.raises(ConfigError, match=f"limiter.slope is {slope}"):
+        Multiband(slope=slope)
 
 
 def test_slow_gains_bring_the_level_to_the_ceiling() -> None:

@@ -5,6 +5,7 @@
 - `perceptual` — cut off with the least audible error
 - `multiband` — bands give way where the listener loses least, before the perceptual clip
 - `bands`, `audibility` — what these two are made of: a zero-phase filter bank, and what an ear hears of it
+- `smoothing` — averages over time
 """
 
 from cadenza_remix.limit.base import Limiter

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
-from scipy.signal import oaconvolve, resample_poly
+from scipy.signal import resample_poly
 
 from cadenza_remix.audio import Float
 from cadenza_remix.compiled import compiled
+from cadenza_remix.limit.smoothing import hann_average
 from cadenza_remix.listener import Listener
 
 Floats = npt.NDArray[np.float64]
@@ -37,7 +38,8 @@ class LookAhead:
         release_ms: time constant by which the gain recovers after a peak; 0: as fast as the look-ahead.
         drive_db: gain before the limiter.
         knee_db: width of the range around full scale in which the limiter begins to act.
-        true_peak: heed peaks between the samples too, found by fourfold oversampling.
+        true_peak: heed peaks between the samples too, found by fourfold oversampling, whose filter looks 10
+            samples further ahead.
         share: of the excess in dB that the gain takes; 0 to 1.
         most_db: excess that counts; the gain goes no lower for more.
         linked: both ears get the lower of their two gains, which keeps the sound's direction.
@@ -84,7 +86,7 @@ class LookAhead:
         if self.release_ms:
             recovery = 1 - math.exp(-1000 / (self.release_ms * sample_rate))
             held = np.stack([recovered(ear, recovery) for ear in held])
-        return moving_average(held, reach)
+        return np.minimum(1 - hann_average(1 - held, reach), 1)  # exactly 1 where nothing is turned down
 
 
 def excess_db(level_db: Floats, knee_db: float) -> Floats:
@@ -103,14 +105,6 @@ def between_samples(signal: Floats) -> Floats:
     finer = np.abs(resample_poly(signal, OVERSAMPLING, 1, axis=-1))
     peaks = maximum_filter1d(finer, OVERSAMPLING + 1, axis=-1)[:, ::OVERSAMPLING]
     return np.maximum(peaks, np.abs(signal))
-
-
-def moving_average(gains: Floats, reach: int) -> Floats:
-    """Average `(ears, samples)` over a Hann window of `reach` samples to either side; ends are continued."""
-    window = np.hanning(2 * reach + 3)[1:-1]
-    padded = np.pad(gains, ((0, 0), (reach, reach)), mode="edge")
-    averaged = 1 - oaconvolve(1 - padded, window[np.newaxis] / window.sum(), mode="valid", axes=-1)
-    return np.asarray(np.minimum(averaged, 1))
 
 
 @compiled

@@ -20,13 +20,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
-from scipy.signal import oaconvolve
 
 from cadenza_remix.audio import Float
+from cadenza_remix.errors import ConfigError
 from cadenza_remix.limit.audibility import cheapest_attenuations_db, sensation_levels_db
 from cadenza_remix.limit.bands import FilterBank
 from cadenza_remix.limit.base import Limiter
 from cadenza_remix.limit.perceptual import PerceptualClip
+from cadenza_remix.limit.smoothing import hann_average
 from cadenza_remix.listener import Audiogram, Listener
 
 Floats = npt.NDArray[np.float64]
@@ -49,6 +50,9 @@ class Multiband:
         audible_share: of the ear's mean level above threshold, how much the second step may take.
         drive_db: gain before the last step.
         final: the limiter of the last step.
+
+    Raises:
+        ConfigError: if `slope` is not above 0 and at most 1.
     """
 
     level_of_rms_1_db_spl: float = 86.0
@@ -60,6 +64,11 @@ class Multiband:
     audible_share: float = 0.6
     drive_db: float = 0.0
     final: Limiter = field(default_factory=PerceptualClip)
+
+    def __post_init__(self) -> None:
+        """Refuse a slope that no water line belongs to."""
+        if not 0 < self.slope <= 1:
+            raise ConfigError(f"limiter.slope is {self.slope}; give a number above 0, at most 1.")
 
     def __call__(self, signal: NDArray[Float], listener: Listener, *, sample_rate: int) -> NDArray[Float]:
         """Limit a `(2, samples)` signal to |y| ≤ 1; an ear within full scale comes back unchanged."""
@@ -87,7 +96,8 @@ class Multiband:
 
     def level_gains(self, powers: Floats, bank: FilterBank, most_db: float) -> Floats:
         """Slow gains that bring (frames, bands) powers under the ceiling, by at most `most_db`."""
-        smoothed = moving_average(powers, round(self.smoothing_s * bank.frame_rate)) + SILENCE
+        reach = round(self.smoothing_s * bank.frame_rate) // 2
+        smoothed = np.maximum(hann_average(powers.T, reach).T, SILENCE)
         ceiling = 10 ** (self.ceiling_db / 10)
         total = smoothed.sum(axis=1)
         target = np.clip(ceiling / total, 10 ** (-most_db / 10), 1) * total
@@ -97,13 +107,6 @@ class Multiband:
 def audible_mean_db(levels_db: Floats) -> float:
     """Mean of (bands,) levels above threshold over the bands that are heard at all."""
     return float(levels_db[levels_db > 0].mean()) if levels_db.any() else 0.0
-
-
-def moving_average(powers: Floats, length: int) -> Floats:
-    """Average (frames, bands) over a Hann window of about `length` frames; ends are continued."""
-    window = np.hanning(length // 2 * 2 + 3)[1:-1, np.newaxis]
-    padded = np.pad(powers, ((length // 2, length // 2), (0, 0)), mode="edge")
-    return np.maximum(oaconvolve(padded, window / window.sum(), mode="valid", axes=0), 0)
 
 
 def lowered(powers: Floats, target: Floats, slope: float) -> Floats:
