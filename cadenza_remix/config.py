@@ -38,7 +38,7 @@ RENAMED_KEYS = {
     "apply_compressor": "amplifier=nalr_compressor",
     "compressor": "amplifier=nalr_compressor: its threshold, attenuation, attack_ms, release_ms, "
     "rms_window_s",
-    "soft_clip": "limiter=tanh",
+    "soft_clip": "limiter=tanh for true, limiter=hard_clip for false",
     "nalr.sample_rate": "sample_rate",
     "evaluate.batch": "nothing, as all cores are used and a repeated command continues",
     "evaluate.batch_size": "nothing, as all cores are used and a repeated command continues",

@@ -462,3 +462,21 @@ def test_any_number_of_sources_goes_through(challenge: Path, commands: Commands)
     assert "The scene has gains for ['source_1', 'source_2'], the stems are" in told
     two = "+separator.sources=[source_1,source_2]"  # then only the song of three cannot be done
     assert "2 failed" in commands("enhance", expect=1, more=("separator=none", two, "name=two"))
+
+
+def test_a_signal_older_than_its_music_is_not_scored(challenge: Path, commands: Commands) -> None:
+    commands("enhance", "evaluate")
+    mixture = challenge / "audio/at_mic_music/train/Plain-hlp_0001/mixture.wav"
+    mixture.write_bytes(mixture.read_bytes())  # made anew, as by prepare with another head
+    told = commands("evaluate", expect=1)
+    assert f"is older than {mixture}, which it was made from; run enhance again." in told
+    commands("enhance", "evaluate")
+
+
+def test_signals_of_others_may_be_of_any_age(challenge: Path, commands: Commands) -> None:
+    commands("enhance")
+    for made in (challenge.parent / "exp/none/parts").rglob("*.json"):
+        made.unlink()
+    mixture = challenge / "audio/at_mic_music/train/Plain-hlp_0001/mixture.wav"
+    mixture.write_bytes(mixture.read_bytes())
+    commands("evaluate")
