@@ -60,16 +60,22 @@ def evaluate(run: Run) -> bool:
 def score_separation(
     folder: Path, settings: Settings, pairs: Sequence["Pair"], music: Mapping[str, "Music"]
 ) -> list[dict[str, str]]:
-    """Score the stems that a run kept or was given, if it was; the failures."""
+    """Score the stems that a run kept or was given, if it was; the failures.
+
+    Which stems a run used is written in its manifest; `stems=` says it of signals that were made elsewhere.
+    """
     from cadenza_remix.datasets.challenge import stems_in
     from cadenza_remix.jobs.separation import Separation
     from cadenza_remix.ledger import claimed
     from cadenza_remix.parallel import run_all
     from cadenza_remix.results import SEPARATION, write_separation
 
-    given = settings.stems.lower() not in ("separate", "true") and not settings.runs
-    stems = Path(settings.stems) if given else folder / "stems"
-    if not stems.is_dir() or not (given or claimed(folder, "enhance").get("keep_stems", True)):
+    manifest = claimed(folder, "enhance")
+    used = manifest.get("stems", settings.stems)
+    given = used.lower() not in ("separate", "true")
+    stems = Path(used) if given else folder / "stems"
+    if not stems.is_dir() or not (given or manifest.get("keep_stems", True)):
+        (folder / SEPARATION).unlink(missing_ok=True)  # of an earlier run
         return []
     sources = {pair.scene.song: tuple(pair.scene.gains_db) for pair in pairs}
     work = Separation(folder, stems_in(stems, music), music, sources, settings.overwrite)

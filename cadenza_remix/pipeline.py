@@ -1,6 +1,6 @@
 """The method: what happens to a song, a scene and a score. No files, no configuration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,16 +33,15 @@ def prepare_song(
     Without `gain_db` every stem and the mixture are levelled on their own, as the challenge's data were; so
     the stems at the microphones do not quite sum to the mixture there. With one gain for all they do.
     """
-    if gain_db is None:
-        gain_db = lost_loudness_db(dry, head, sample_rate=sample_rate)
     at_mic = to_microphones(dry, head)
+    if gain_db is None:
+        gain_db = lost_loudness_db(dry, at_mic, sample_rate=sample_rate)
     return at_mic * at_mic.dtype.type(amplitude(gain_db))
 
 
-def lost_loudness_db(dry: npt.NDArray[Float], head: Head, *, sample_rate: int) -> float:
+def lost_loudness_db(dry: npt.NDArray[Float], at_mic: npt.NDArray[Float], *, sample_rate: int) -> float:
     """By how much a dry stereo signal is louder than at the microphones; 0 where it has no loudness."""
     loudness_lufs = integrated_loudness(dry, sample_rate=sample_rate)
-    at_mic = to_microphones(dry, head)
     return matching_gain_db(at_mic, loudness_lufs, sample_rate=sample_rate)
 
 
@@ -82,12 +81,21 @@ def remix_scene(
     Raises:
         AudioError: if the scene asks for sources that are not among the stems.
     """
-    if set(gains_db) != set(stems):
+    check_sources(stems, gains_db)
+    return remix(stems, gains_db, mixture, sample_rate=sample_rate)
+
+
+def check_sources(sources: Iterable[str], gains_db: Mapping[str, float]) -> None:
+    """Check that a scene asks for the stems that there are.
+
+    Raises:
+        AudioError: if it names others.
+    """
+    if set(gains_db) != set(sources):
         raise AudioError(
-            f"The scene has gains for {sorted(gains_db)}, the stems are {sorted(stems)}; "
+            f"The scene has gains for {sorted(gains_db)}, the stems are {sorted(sources)}; "
             "both must name the same sources."
         )
-    return remix(stems, gains_db, mixture, sample_rate=sample_rate)
 
 
 def enhance_scene(

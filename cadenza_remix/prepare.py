@@ -60,12 +60,20 @@ def refuse_without_dry_music(settings: Settings) -> None:
     Raises:
         MetadataError: if `valid` or `test` is asked for and the dry music is not there.
     """
-    path, split = settings.path, settings.split
-    needed = (path.given("music_file"), path.given("music_dir"))
-    missing = [str(place) for place in needed if not place.exists()]
-    if split != "train" and missing:
+    from cadenza_remix.datasets.metadata import read_tracks
+
+    split, tracks_file = settings.split, settings.path.given("music_file")
+    music_dir = settings.path.given("music_dir")
+    if split == "train":
+        return
+    missing = [place for place in (tracks_file, music_dir) if not place.exists()]
+    if not missing:
+        folders = [music_dir / track.folder for track in read_tracks(tracks_file).values()]
+        missing = [] if any(folder.is_dir() for folder in folders) else folders
+    if missing:
+        shown = " and ".join(map(str, missing[:2])) + (", …" if len(missing) > 2 else "")
         raise MetadataError(
-            f"There is no dry music for split={split} ({' and '.join(missing)} missing); the challenge ships "
+            f"There is no dry music for split={split} ({shown} missing); the challenge ships "
             "that music at the microphones, so leave prepare out."
         )
 

@@ -4,8 +4,9 @@
 
 Runs the reference implementation's own pipeline with Hybrid Demucs and with Open-Unmix over the evaluation
 set (--split valid: the validation set), scores both together, and prints the means beside the published
-ones. Keys go to every command. Interrupted, it continues when started again. The evaluation set is 19,200
-pairs of 10 s and two ears each; evaluate.small_test=true takes every 15th.
+ones. Keys go to every command, those of the separator to enhance only. Interrupted, it continues when
+started again. The evaluation set is 19,200 pairs of 10 s and two ears each; evaluate.small_test=true takes
+every 15th.
 """
 
 import argparse
@@ -23,7 +24,7 @@ OFFICIAL = {  # mean HAAQI
 
 
 def main() -> None:
-    """Read the arguments, run everything, and print the table; exits with 1 if anything failed."""
+    """Read the arguments, run everything, and print the table; exits with the code of what failed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -31,29 +32,39 @@ def main() -> None:
     parser.add_argument("--split", default="test", choices=["test", "valid", "train"])
     parser.add_argument("--experiment", default="icassp2024_baseline", help="the pipeline of both systems")
     parser.add_argument("--system", action="append", choices=list(SYSTEMS), help="only this one")
+    parser.add_argument("--weights", action="append", default=[], metavar="SYSTEM=PATH", help="of a system")
     options, keys = parser.parse_known_args()
-    data = [f"path.root={options.root}", f"split={options.split}", *keys]
+    weights = dict(each.partition("=")[::2] for each in options.weights)
+    if not weights.keys() <= SYSTEMS.keys() or not all(weights.values()):
+        parser.error(f"--weights {' '.join(options.weights)}: say {' or '.join(SYSTEMS)}, =, and a path.")
+    of_separator = [key for key in keys if key.lstrip("+").startswith("separator.")]
+    data = [f"path.root={options.root}", f"split={options.split}"]
+    data += [key for key in keys if key not in of_separator]
     runs = {
         system: Path("exp") / f"{options.experiment}_{system}_{options.split}"
         for system in options.system or SYSTEMS
     }
-    succeeded = True
+    enhanced = []
     for system, folder in runs.items():
         chosen = [f"experiment={options.experiment}", *SYSTEMS[system], f"name={folder.name}"]
-        succeeded &= cadenza_remix("enhance", *chosen, *data)
-    succeeded &= cadenza_remix("evaluate", f"runs=[{','.join(map(str, runs.values()))}]", *data)
+        if system in weights:
+            chosen.append(f"separator.weights={weights[system]}")
+        enhanced.append(cadenza_remix("enhance", *chosen, *data, *of_separator))
+    evaluated = cadenza_remix("evaluate", f"runs=[{','.join(map(str, runs.values()))}]", *data)
+    if evaluated != 0:
+        sys.exit(evaluated)
     print(f"{'system':10} {'pairs':>6} {'here':>8} {'official':>9} {'difference':>11}")
     for system, folder in runs.items():
         scores = pd.read_csv(folder / "scores.csv")["score"]
         official = OFFICIAL.get(options.split, {}).get(system, float("nan"))
         here = scores.mean()
         print(f"{system:10} {len(scores):6} {here:8.4f} {official:9.4f} {here - official:11.4f}")
-    sys.exit(not succeeded)
+    sys.exit(max(enhanced))
 
 
-def cadenza_remix(*arguments: str) -> bool:
-    """Run a command; true if nothing failed in it."""
-    return subprocess.run([sys.executable, "-m", "cadenza_remix", *arguments], check=False).returncode == 0
+def cadenza_remix(*arguments: str) -> int:
+    """Run a command; its exit code."""
+    return subprocess.run([sys.executable, "-m", "cadenza_remix", *arguments], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -334,6 +334,10 @@ def test_data_made_elsewhere_is_kept(challenge: Path, commands: Commands) -> Non
     (challenge / "metadata/head_loudspeaker_positions.json").write_text(json.dumps({"hlp_0001": head}))
     told = commands("prepare", more=())
     assert "0 songs made, 2 there already" in told
+    for key in ("head=sphere", "prepare.loudness=shared"):  # which that music may not be
+        told = commands("prepare", expect=1, more=(key,))
+        assert "2 failed" in told
+        assert "was made elsewhere; expected music made with the head Sphere" in told or "shared: say" in told
 
     for side in "np":
         write_wav(challenge / f"audio/hrtf/M-S-{side}30.0.wav", np.eye(2, 235, dtype=np.float32))
@@ -375,6 +379,15 @@ def test_several_runs_evaluated_together_score_as_each_alone(challenge: Path, co
     assert (folders[0] / "scores.csv").read_bytes() == alone[0]
     assert (folders[1] / "scores.csv").read_text().splitlines()[1:] == alone[1].decode().splitlines()[2:]
     assert "6 of 6 pairs scored" in commands("report", expect=1, more=("runs=[exp/a,exp/b]",))
+
+
+def test_dry_music_of_another_split_is_not_enough(challenge: Path) -> None:
+    (challenge / "audio/music/train/Song").mkdir(parents=True)
+    tracks = [{"Track Name": "Song", "Split": "valid"}]
+    (challenge / "metadata/musdb18.valid.json").write_text(json.dumps(tracks))
+    told = one_sentence(run("prepare", f"path.root={challenge}", "split=valid", cwd=challenge.parent))
+    assert "There is no dry music for split=valid" in told
+    assert "audio/music/valid/Song missing" in told
 
 
 def test_a_challenge_is_made_from_dry_music_and_listeners_alone(challenge: Path, commands: Commands) -> None:
@@ -433,6 +446,10 @@ def test_kept_stems_are_scored(challenge: Path, commands: Commands) -> None:
     assert "vocals.wav is missing" in told
     assert "1 failed" in told
 
+    shutil.rmtree(folder / "stems")
+    commands("evaluate")
+    assert not (folder / "separation.csv").exists()
+
 
 def test_stems_made_elsewhere_are_scored_where_they_were_used(challenge: Path, commands: Commands) -> None:
     stems = challenge / "audio/at_mic_music/train"
@@ -440,7 +457,16 @@ def test_stems_made_elsewhere_are_scored_where_they_were_used(challenge: Path, c
     commands("enhance", "evaluate", more=(f"stems={stems}", "name=perfect", few))
     assert (pd.read_csv(challenge.parent / "exp/perfect/separation.csv")["si_sdr"] == np.inf).all()
     commands("enhance", "evaluate", more=("separator=none", "name=bare", few))
-    assert not (challenge.parent / "exp/bare/separation.csv").exists()
+    perfect, bare = (challenge.parent / f"exp/{name}/separation.csv" for name in ("perfect", "bare"))
+    assert not bare.exists()
+    # What a run used is in its manifest, whatever is said when it is scored.
+    before = perfect.read_bytes()
+    perfect.unlink()
+    commands("evaluate", more=("runs=[exp/perfect,exp/bare]", few))
+    assert (perfect.read_bytes(), bare.exists()) == (before, False)
+    commands("evaluate", more=("name=perfect", few))
+    commands("evaluate", more=("name=bare", f"stems={stems}", few))
+    assert (perfect.read_bytes(), bare.exists()) == (before, False)
 
 
 def test_any_number_of_sources_goes_through(challenge: Path, commands: Commands) -> None:
@@ -458,8 +484,9 @@ def test_any_number_of_sources_goes_through(challenge: Path, commands: Commands)
     commands("enhance", "evaluate", more=("stems=true",))
     scores = pd.read_csv(challenge.parent / "exp/stems_true/scores.csv")
     assert (len(scores), scores["score"].notna().all()) == (6, True)
-    told = commands("enhance", expect=1)
+    told = commands("enhance", expect=1, more=("separator=none", "keep_stems=true"))
     assert "The scene has gains for ['source_1', 'source_2'], the stems are" in told
+    assert not (challenge.parent / "exp/none/stems").exists()  # nothing was separated in vain
     two = "+separator.sources=[source_1,source_2]"  # then only the song of three cannot be done
     assert "2 failed" in commands("enhance", expect=1, more=("separator=none", two, "name=two"))
 

@@ -41,6 +41,7 @@ def write_sofa(
     convention: str = "SimpleFreeFieldHRIR",
     without: str | None = None,
     view: tuple[float, float, float] = (1.0, 0.0, 0.0),
+    listener_at: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Path:
     """The sphere measured all around, as a laboratory would write it."""
     if responses is None:
@@ -61,6 +62,7 @@ def write_sofa(
         "SourcePosition": positions,
         "ReceiverPosition": (side[::-1] if right_first else side)[:, :, None],
         "ListenerView": np.array([view]),
+        "ListenerPosition": np.array([listener_at]),
     }
     with h5py.File(path, "w") as file:
         file.attrs["SOFAConventions"] = np.bytes_(convention)
@@ -157,6 +159,7 @@ def test_of_several_distances_the_furthest_is_taken(tmp_path: Path) -> None:
         ({"responses": np.zeros((3, 2, N_TAPS))}, "7 source positions for 3 measurements"),
         ({"responses": np.full((len(AZIMUTHS), 2, N_TAPS), np.nan)}, "NaN or infinity"),
         ({"view": (0.0, 1.0, 0.0)}, "does not look along x"),
+        ({"listener_at": (0.0, 0.0, 1.2)}, "not at the origin"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, written: dict[str, Any], told: str) -> None:

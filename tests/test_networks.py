@@ -133,6 +133,17 @@ def test_a_constant_stays_one(level: float) -> None:
         assert (stem == level).all()
 
 
+@pytest.mark.parametrize("level", [0.0, 0.25])
+def test_channels_that_cancel_are_not_silence(level: float) -> None:
+    sides = np.stack([MIXTURE[0], -MIXTURE[0]]) + np.float32(level)
+    whole = OverlapAdd(segment_s=10.0, overlap=0.25)
+    stems = separator(segments=whole, standardised=True, name=f"sides {level}")(sides)
+    np.testing.assert_allclose(stems["half"], (sides - level) / 2 + level, atol=1e-6)
+    (path,) = separator(name=f"sides {level}").weights
+    made = network._loaded(load_shares, (path.path,), torch.device("cpu"))
+    assert float(made.heard[0].std()) == pytest.approx(1, abs=1e-3)
+
+
 def test_the_baseline_loses_the_end_of_a_short_track() -> None:
     stems = separator(segments=BaselineChunks(10, 0.1))(MIXTURE)
     fade = np.ones(MIXTURE.shape[1])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cadenza_remix.demix.segments import BaselineChunks, OverlapAdd, Segments
+from cadenza_remix.errors import ConfigError
 
 RATE = 1000
 SECONDS = OverlapAdd(segment_s=1.0, overlap=0.25)
@@ -62,3 +63,25 @@ def test_the_baselines_chunks_start_where_pyclaritys_do() -> None:
         (480690, 489510),
         (965790, 136710),
     ]
+
+
+@pytest.mark.parametrize("plan", [OverlapAdd, BaselineChunks])
+@pytest.mark.parametrize(
+    ("segment_s", "overlap", "told"),
+    [
+        (0, 0.25, "segment_s=0 "),
+        (-1, 0.25, "segment_s=-1 "),
+        (10, 1, "overlap=1 "),
+        (10, -0.1, "overlap=-0.1 "),
+    ],
+)
+def test_what_cannot_be_cut_is_refused(
+    plan: type[OverlapAdd] | type[BaselineChunks], segment_s: float, overlap: float, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        plan(segment_s, overlap)
+
+
+def test_the_baselines_fade_has_a_length() -> None:
+    with pytest.raises(ConfigError, match="above 0"):
+        BaselineChunks(10, 0)

@@ -29,7 +29,8 @@ def read_responses(file: Path, angle_degrees: float, *, sample_rate: int, most_o
     their gain at every frequency that both rates hold, to 0.1 dB.
 
     Args:
-        file: of the convention SimpleFreeFieldHRIR, with two receivers and the listener looking along x.
+        file: of the convention SimpleFreeFieldHRIR, with two receivers and the listener at the
+            origin, looking along x.
         angle_degrees: of the loudspeaker, negative to the left; the nearest measured direction is
             taken, which a warning names if it is another one.
         sample_rate: Hz, of the result.
@@ -131,6 +132,10 @@ def _check(content: Any, file: Path) -> None:
         raise AudioError(
             f"{file} has {len(content['SourcePosition'])} source positions for {shape[0]} measurements; "
             "expected one for each."
+        )
+    if "ListenerPosition" in content and np.abs(_positions(content, "ListenerPosition")).max() > 1e-6:
+        raise AudioError(
+            f"{file}: the listener is not at the origin throughout; subtract its position from all others."
         )
     if "ListenerView" in content:
         views = _positions(content, "ListenerView")

@@ -144,6 +144,13 @@ def _run(network: nn.Module, heard: Array, threads: int) -> Array:
 
 
 def _mean_and_scale(mixture: Array) -> tuple[float, float]:
-    """Mean and standard deviation of the mean of both channels over the whole track."""
+    """Mean and standard deviation of the mean of both channels over the whole track.
+
+    Where the channels cancel, the deviation is that within the channels; 0 only where nothing changes.
+    """
     mono = mixture.mean(axis=0, dtype=np.float64)
-    return float(mono.mean()), float(mono.std())
+    rounding = np.finfo(np.float32).eps * np.abs(mixture).max()
+    scale = mono.std()
+    if scale <= rounding:
+        scale = np.sqrt(mixture.var(axis=1, dtype=np.float64).mean())
+    return float(mono.mean()), float(scale) if scale > rounding else 0.0

@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from cadenza_remix.errors import ConfigError
+
 Array = npt.NDArray[np.float32]
 
 
@@ -31,11 +33,20 @@ class OverlapAdd:
 
     Attributes:
         segment_s: s, length of a segment.
-        overlap: 0 to 1, the part of a segment that the next one shares.
+        overlap: 0 to below 1, the part of a segment that the next one shares.
+
+    Raises:
+        ConfigError: if a value is out of range.
     """
 
     segment_s: float
     overlap: float
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check(self.segment_s)
+        if not 0 <= self.overlap < 1:
+            raise ConfigError(f"overlap={self.overlap} should be at least 0 and below 1; try 0.25.")
 
     def windows(self, samples: int, *, sample_rate: int) -> Iterator[tuple[int, Array]]:
         """Triangles, divided by what overlaps so that they sum to 1."""
@@ -62,11 +73,20 @@ class BaselineChunks:
 
     Attributes:
         segment_s: s; a chunk is longer by the share `overlap`.
-        overlap: that share, and the length of a fade in s.
+        overlap: that share, and the length of a fade in s; above 0 and below 1.
+
+    Raises:
+        ConfigError: if a value is out of range.
     """
 
     segment_s: float
     overlap: float
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check(self.segment_s)
+        if not 0 < self.overlap < 1:
+            raise ConfigError(f"overlap={self.overlap} should be above 0 and below 1; try 0.1.")
 
     def windows(self, samples: int, *, sample_rate: int) -> Iterator[tuple[int, Array]]:
         """Ones with linear fades at the ends that have a neighbor, or seem to."""
@@ -82,3 +102,8 @@ class BaselineChunks:
                 window[-fade:] *= 1 - rising
             yield start, window
             start, stop = stop - fade, stop + chunk
+
+
+def _check(segment_s: float) -> None:
+    if not segment_s > 0:
+        raise ConfigError(f"segment_s={segment_s} should be above 0; try 10.")

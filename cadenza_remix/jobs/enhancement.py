@@ -70,7 +70,7 @@ class Enhancement:
         """Look at the headers of what the job will read.
 
         Raises:
-            AudioError: if something is missing or of another format.
+            AudioError: if something is missing or of another format, or no scene asks for what is separated.
         """
         header = self.music[job.song].check([MIXTURE])
         if self.given_stems:
@@ -80,6 +80,10 @@ class Enhancement:
                     f"{self.given_stems[job.song].folder}: the stems have {stems.samples} samples, "
                     f"the mixture {header.samples}; make them from this mixture."
                 )
+        if self.separator:
+            sources, asked = self.separator.sources, [pair.scene.gains_db for pair in job.pairs]
+            if all(set(gains_db) != set(sources) for gains_db in asked):
+                pipeline.check_sources(sources, asked[0])
 
     def _begin(self, pairs: Sequence[Pair]) -> DoPair:
         song = pairs[0].scene.song

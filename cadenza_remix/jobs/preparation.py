@@ -8,7 +8,9 @@ import numpy as np
 
 from cadenza_remix import ledger, output, pipeline
 from cadenza_remix.datasets.challenge import MIXTURE, DrySong
-from cadenza_remix.datasets.heads import Heads
+from cadenza_remix.datasets.heads import Heads, HrtfFiles
+from cadenza_remix.errors import ConfigError
+from cadenza_remix.hrtf import to_microphones
 from cadenza_remix.ledger import Ledger, Record
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ class Preparation:
         """Make the song's files; false if they were there already.
 
         Raises:
+            ConfigError: if files made elsewhere are there and another head or loudness is asked for.
             CadenzaError: if a dry signal or an impulse response cannot be used, or nothing can be written.
         """
         signals = (MIXTURE, *song.sources)
@@ -50,12 +53,16 @@ class Preparation:
             if record and record.is_current(origin):
                 return False
             if not record and all(target.is_file() for target in targets.values()):
+                self._check_as_the_challenge(song)
                 return False  # somebody else's data, such as the challenge's own
         song.dry.check(signals)
         head = self.heads(song.head, sample_rate=self.sample_rate)
         gain_db = None
         if self.shared_loudness:
-            gain_db = pipeline.lost_loudness_db(song.dry.mixture(), head, sample_rate=self.sample_rate)
+            mixture = song.dry.mixture()
+            gain_db = pipeline.lost_loudness_db(
+                mixture, to_microphones(mixture, head), sample_rate=self.sample_rate
+            )
         for name, target in targets.items():
             at_mic = pipeline.prepare_song(
                 song.dry.read(name), head, sample_rate=self.sample_rate, gain_db=gain_db
@@ -67,3 +74,13 @@ class Preparation:
                 )
         book.write(song.name, {song.name: Record(origin, ledger.stamps(targets.values()))})
         return True
+
+    def _check_as_the_challenge(self, song: DrySong) -> None:
+        """Keep files made elsewhere only where they are what the settings ask for, as far as can be told."""
+        asked = [] if isinstance(self.heads, HrtfFiles) else [f"the head {type(self.heads).__name__}"]
+        asked += ["prepare.loudness=shared"] if self.shared_loudness else []
+        if asked:
+            raise ConfigError(
+                f"{self.music_dir / song.folder} was made elsewhere; expected music made with "
+                f"{' and '.join(asked)}: say overwrite=true to replace it, or another path.output_music_dir."
+            )
