@@ -1,7 +1,7 @@
 """Make a challenge folder over real songs and measured heads that lie elsewhere.
 
-The challenge's own scene lists name tracks and heads that few people have all of. This draws scenes over those
-that are in DATA (a folder in the challenge's layout), so that the whole pipeline can be tried on real music:
+The challenge's own scene lists name tracks and heads that few people have all of. This draws scenes over
+those in DATA (a folder in the challenge's layout), so that the whole pipeline can be tried on real music:
 
     python scripts/shared_scenes.py ../shared/data/open exp/open --scenes-per-song 2
     cadenza-remix experiment=do_nothing path.root=exp/open

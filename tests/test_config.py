@@ -93,7 +93,7 @@ evaluate: {set_random_seed: true, small_test: false}
 OLD = {
     "compressor: {threshold: 0.35, attack: 50}": "say instead: amplifier=nalr_compressor: its",
     "separator: {model: demucs}": "separator.model is a key of the reference recipe",
-    "soft_clip: false": "say instead: limiter=tanh",
+    "soft_clip: false": "say instead: limiter=tanh for true",
 }
 
 
