@@ -36,7 +36,7 @@ from cadenza_remix.config import CONF
 from cadenza_remix.datasets import metadata
 from cadenza_remix.hrtf import Head
 from cadenza_remix.limit import HardClip, Limiter, LookAhead, Multiband, PerceptualClip, Scale, Tanh
-from cadenza_remix.limit.lookahead import moving_average
+from cadenza_remix.limit.smoothing import hann_average
 from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.metrics.haaqi import Haaqi
 from cadenza_remix.output import FULL_SCALE, Enhanced, quantise
@@ -76,9 +76,7 @@ class SevenBands:
             low, high = np.where(over, low, middle), np.where(over, middle, high)
         reach = sample_rate // 100
         gains = np.minimum(1, low / np.maximum(envelopes, 1e-12))
-        total = np.sum(
-            [band * moving_average(g, reach) for band, g in zip(bands, gains, strict=True)], axis=0
-        )
+        total = np.sum([band * hann_average(g, reach) for band, g in zip(bands, gains, strict=True)], axis=0)
         return LookAhead(2)(total, listener, sample_rate=sample_rate)
 
 
