@@ -34,6 +34,7 @@ from cadenza_remix.amplify.base import Amplifier
 from cadenza_remix.amplify.compressor import Compressed
 from cadenza_remix.config import CONF
 from cadenza_remix.datasets import metadata
+from cadenza_remix.demix.base import SOURCES
 from cadenza_remix.hrtf import Head
 from cadenza_remix.limit import HardClip, Limiter, LookAhead, Multiband, PerceptualClip, Scale, Tanh
 from cadenza_remix.limit.smoothing import hann_average
@@ -47,7 +48,6 @@ Floats = npt.NDArray[np.float64]
 
 SAMPLE_RATE, OUTPUT_RATE = 44100, 32000
 SECONDS = 6
-SOURCES = ("vocals", "drums", "bass", "other")
 STANDARD = (
     ("N2", "N3"),
     ("S1", "N4"),
