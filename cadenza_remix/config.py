@@ -113,6 +113,13 @@ class EvaluateSettings:
 
 
 @dataclass
+class PackSettings:
+    """How a submission is packed."""
+
+    file: Path
+
+
+@dataclass
 class ExecutorSettings:
     """Who does the jobs."""
 
@@ -139,6 +146,7 @@ class Settings:
     prepare: PrepareSettings
     nalr: NalrSettings
     evaluate: EvaluateSettings
+    pack: PackSettings
     executor: ExecutorSettings
     head: Any
     amplifier: Any
@@ -298,8 +306,10 @@ def _default_name(config: Any, command_name: str, choices: Any) -> str:
         return f"stems_{Path(config.stems).name.lower()}"
     if choices.separator:
         return str(choices.separator)
-    if command_name == "prepare":
-        return "prepare"
+    if not OmegaConf.is_interpolation(config.path, "exp_folder"):
+        return Path(config.path.exp_folder).name
+    if command_name in ("prepare", "doctor"):
+        return command_name
     raise ConfigError(
         "path.root is set, but not what to run on it; add experiment=NAME (do_nothing, icassp2024, …), "
         "separator=NAME, stems=true, stems=DIR, or name=NAME of an earlier run."

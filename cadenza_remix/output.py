@@ -1,7 +1,9 @@
 """Stage 6: where an enhanced signal lives; 16-bit FLAC, written and read back."""
 
 import os
-from collections.abc import Iterator
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +17,8 @@ from cadenza_remix.errors import AudioError, OutputError
 from cadenza_remix.scenes import Pair
 
 FULL_SCALE = 32768  # 16-bit steps that make up an amplitude of 1
+ENHANCED = "enhanced_signals"
+UNIX = 3  # in the ZIP format
 
 
 class Enhanced(NamedTuple):
@@ -30,11 +34,17 @@ class Enhanced(NamedTuple):
         at_full_scale = (self.signal >= top) | (self.signal <= -1)
         return 100 * float(at_full_scale.mean())
 
+    @property
+    def silent_ears(self) -> list[str]:
+        """Which ears, `left` or `right`, hold nothing but zeros."""
+        ears = zip(("left", "right"), self.signal, strict=True)
+        return [name for name, channel in ears if not channel.any()]
+
 
 def enhanced_path(exp_folder: Path, pair: Pair) -> Path:
     """The challenge's name for the enhanced signal of a pair."""
     name = f"{pair.scene.name}_{pair.listener.name}_remix.flac"
-    return exp_folder / "enhanced_signals" / name
+    return exp_folder / ENHANCED / name
 
 
 @contextmanager
@@ -87,10 +97,43 @@ def write_pcm16(
         soundfile.write(partial, steps, sample_rate, subtype="PCM_16", format=file_format)
 
 
+def write_zip(path: Path, files: Mapping[str, Path]) -> None:
+    """Write files, by their names in it, into a ZIP archive that is either complete or not there.
+
+    Nothing is compressed, as FLAC is already; names are sorted and carry no date, so that the same files make
+    the same archive.
+    """
+    with replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name)  # of 1980
+            entry.create_system = UNIX  # on every system alike
+            entry.external_attr = 0o644 << 16
+            entry.file_size = files[name].stat().st_size
+            with files[name].open("rb") as source, archive.open(entry, "w") as target:
+                shutil.copyfileobj(source, target)
+
+
 def write_float(path: Path, signal: npt.NDArray[np.floating], *, sample_rate: int) -> None:
     """Write a `(channels, samples)` signal as a float WAV, whole or not at all."""
     with replacing(path) as partial:
         soundfile.write(partial, signal.T, sample_rate, subtype="FLOAT", format="WAV")
+
+
+def check_format(path: Path, *, sample_rate: int) -> None:
+    """Refuse a file that is not what the challenge takes: stereo FLAC of 16 bits at one sample rate.
+
+    Raises:
+        AudioError: if it is not audio, or of another format.
+    """
+    expected = ("FLAC", "PCM_16", 2, sample_rate)
+    header = read_header(path)
+    encoding = soundfile.info(path)
+    found = (encoding.format, encoding.subtype, header.channels, header.sample_rate)
+    if found != expected:
+        told = [
+            f"{form} {bits}, {channels} channel(s), {hz} Hz" for form, bits, channels, hz in (found, expected)
+        ]
+        raise AudioError(f"{path} is {told[0]}; expected {told[1]}: enhance it again.")
 
 
 def read_enhanced(path: Path, *, duration_s: float, tail_s: float) -> Enhanced:

@@ -22,7 +22,19 @@ BASE = (
     "sphere",
     "scenes",
 )
-DRIVERS = ("__main__", "prepare", "enhance", "evaluate", "report", "haaqi", "demo", "config")
+DRIVERS = (
+    "__main__",
+    "prepare",
+    "enhance",
+    "evaluate",
+    "report",
+    "doctor",
+    "check",
+    "pack",
+    "haaqi",
+    "demo",
+    "config",
+)
 
 
 def imports(module: Path) -> set[str]:

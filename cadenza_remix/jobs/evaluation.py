@@ -118,7 +118,7 @@ class Evaluation:
         oddities = []
         if enhanced.sample_rate != self.output_sample_rate:
             oddities.append(f"{enhanced.sample_rate} Hz instead of {self.output_sample_rate} Hz")
-        if not all(channel.any() for channel in enhanced.signal):
+        if enhanced.silent_ears:
             oddities.append("silent ear")
         return "; ".join(oddities) or "ok"
 
