@@ -292,7 +292,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(challenge: Path) -> Non
 
 def test_evaluating_before_enhancing_names_what_is_missing(commands: Commands) -> None:
     told = commands("evaluate", expect=1)
-    assert "scene_10001_L0001_remix.flac is missing" in told
+    assert "failed: scene_10001 L0001 and 5 more: The folder exp/none/enhanced_signals is missing" in told
     assert "6 failed" in told
 
 
@@ -416,7 +416,7 @@ def test_kept_stems_are_scored(challenge: Path, commands: Commands) -> None:
     shutil.rmtree(folder / "stems" / table["song"][0])
     told = commands("evaluate", expect=1)
     assert f"failed: {table['song'][0]}: " in told
-    assert "vocals.wav is missing" in told
+    assert "The folder exp/none/stems" in told
     assert "1 failed" in told
 
     shutil.rmtree(folder / "stems")

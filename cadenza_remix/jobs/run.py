@@ -12,7 +12,7 @@ from cadenza_remix.errors import CadenzaError
 from cadenza_remix.parallel import run_all
 from cadenza_remix.scenes import Job, Outcome, Pair, group_by_song
 
-SHOWN_FAILURES = 5
+SHOWN_CAUSES = 5
 
 
 class Work(Protocol):
@@ -60,11 +60,15 @@ def _failed(work: Work, job: Job, cause: str) -> list[Outcome]:
 
 
 def report_failures(exp_folder: Path, command: str, failures: Sequence[Mapping[str, str]]) -> bool:
-    """Write a command's failures down and tell the first ones; true if there are none."""
+    """Write a command's failures down and tell the first causes, each once; true if there are none."""
     results.write_failures(exp_folder, command, failures)
-    for row in failures[:SHOWN_FAILURES]:
-        where = " ".join(row[name] for name in ("scene", "listener") if name in row) or row["song"]
-        print(f"failed: {where}: {row['cause']}", file=sys.stderr)
+    by_cause: dict[str, list[Mapping[str, str]]] = {}
+    for row in failures:
+        by_cause.setdefault(row["cause"], []).append(row)
+    for cause, (first, *more) in list(by_cause.items())[:SHOWN_CAUSES]:
+        where = " ".join(first[name] for name in ("scene", "listener") if name in first) or first["song"]
+        others = f" and {len(more)} more" if more else ""
+        print(f"failed: {where}{others}: {cause}", file=sys.stderr)
     if failures:
         print(f"{len(failures)} failed; all are listed in {exp_folder / results.FAILURES}", file=sys.stderr)
     return not failures
