@@ -12,6 +12,7 @@ COMMANDS = {
     "enhance": "separate, remix, amplify and limit it for every scene and listener",
     "evaluate": "score the enhanced signals with HAAQI",
     "report": "summarise the scores",
+    "doctor": "say what is missing on this machine, and what to do about it",
     "check": "check the enhanced signals before they are handed in",
     "pack": "check them and pack them into one archive",
     "haaqi": "score one pair of audio files",

@@ -16,6 +16,7 @@ from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from omegaconf import OmegaConf
@@ -271,7 +272,7 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
         config.path.root = DEMO_ROOT
     config.name = config.name or _default_name(config, command_name, choices)
     path = config.path
-    if command_name == "prepare":
+    if command_name in ("prepare", "doctor"):  # both look at the dry music
         path.music_dir = path.music_dir or f"{path.root}/audio/music"
         path.music_file = path.music_file or f"{path.metadata_dir}/musdb18.{config.split}.json"
     else:
@@ -347,6 +348,24 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
 
 def _attributes(contract: type | None) -> list[str]:
     return [name for name, value in vars(contract).items() if isinstance(value, property)] if contract else []
+
+
+def choices(group: str) -> tuple[list[str], str | None]:
+    """What a group offers, `--config-dir` included, and what is chosen of it; only while a command runs."""
+    names: list[str] = GlobalHydra.instance().config_loader().get_group_options(group)
+    return names, HydraConfig.get().runtime.choices[group]
+
+
+def choice(group: str, name: str) -> Any:
+    """The YAML node of one that is not chosen; only while a command runs.
+
+    Raises:
+        ConfigError: if its file is broken.
+    """
+    try:
+        return hydra.compose("config", [f"{group}={name}"])[group]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error)) from error
 
 
 def decisive(node: Any) -> dict[str, Any]:
