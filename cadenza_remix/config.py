@@ -23,6 +23,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cadenza_remix import __version__
+from cadenza_remix.annotations import wrong_values
 from cadenza_remix.errors import CadenzaError, ConfigError
 
 HERE = Path(__file__).resolve().parent
@@ -331,6 +332,8 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
     """
     if not node:
         raise ConfigError(f"No {group} is chosen; add {group}=NAME (see --help) or an experiment=NAME.")
+    for wrong in wrong_values(node, group):
+        raise ConfigError(wrong)
     try:
         component = hydra.utils.instantiate(node)
     except InstantiationException as error:

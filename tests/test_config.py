@@ -52,6 +52,28 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
             ["enhance", "device=gpu0", "separator=hdemucs", f"separator.weights={__file__}"],
             "device=gpu0 is not known",
         ),
+        (["enhance", "limiter.drive_db=abc"], "limiter.drive_db is 'abc'; give a number."),
+        (["enhance", "limiter.final.steps=2.5"], "limiter.final.steps is 2.5; give a whole number."),
+        (["enhance", "limiter.final=3"], "limiter.final is 3; give a component"),
+        (
+            ["enhance", "amplifier=nalr_compressor", "amplifier.only_if_clipping=1"],
+            "is 1; give true or false.",
+        ),
+        (["enhance", "separator=none", "separator.sample_rate=true"], "is True; give a whole number."),
+        (["enhance", "+separator.sources=vocals", "separator=none"], "give a list, each a text."),
+        (
+            ["enhance", "separator=hdemucs", "separator.allow_download=perhaps"],
+            "separator.allow_download is 'perhaps'; give true or false.",
+        ),
+        (
+            ["enhance", "separator=hdemucs", "separator.segments.overlap=some"],
+            "separator.segments.overlap is 'some'; give a number.",
+        ),
+        (
+            ["enhance", "separator=hdemucs", "separator.allowed_by_rules=perhaps"],
+            "separator.allowed_by_rules is 'perhaps'; give true or false.",
+        ),
+        (["enhance", "separator=hdemucs", "separator.weights=3"], "weights is 3; give a text or null."),
         (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
         (["enhence"], "there is no command 'enhence'"),
     ],
