@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cadenza_remix import __version__
 from cadenza_remix.annotations import wrong_values
+from cadenza_remix.device import check_device_name
 from cadenza_remix.errors import CadenzaError, ConfigError
 
 HERE = Path(__file__).resolve().parent
@@ -265,9 +266,10 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
     """Fill in what depends on other settings, and give every value its type.
 
     Raises:
-        ConfigError: if there is a key that nothing reads, or the run has no name.
+        ConfigError: if there is a key that nothing reads, a misspelt device, or the run has no name.
     """
     _refuse_unread_keys(config)
+    check_device_name(config.device)
     is_demo = config.path.root is None
     if is_demo:
         config.path.root = DEMO_ROOT

@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cadenza_remix"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = ("hrtf", "demix", "remix", "amplify", "limit", "output", "metrics")
 BASE = (
+    "device",
     "cochlea",
     "errors",
     "audio",

@@ -74,6 +74,7 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
             "separator.allowed_by_rules is 'perhaps'; give true or false.",
         ),
         (["enhance", "separator=hdemucs", "separator.weights=3"], "weights is 3; give a text or null."),
+        (["enhance", "device=gpu"], "device=gpu is not known; say auto, cpu, cuda"),
         (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
         (["enhence"], "there is no command 'enhence'"),
     ],

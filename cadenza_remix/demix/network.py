@@ -4,7 +4,6 @@ The separator travels to worker processes as plain values; each loads the networ
 and keeps it. Only the modules of networks import PyTorch, so that a run without one does not wait for it.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,10 +17,10 @@ from torch import nn
 from cadenza_remix.demix.base import Stems
 from cadenza_remix.demix.segments import Segments
 from cadenza_remix.demix.weights import WeightsFile
+from cadenza_remix.device import check_device_name
 from cadenza_remix.errors import ConfigError, WeightsError
 
 Array = npt.NDArray[np.float32]
-DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,7 @@ def choose_device(device: str) -> torch.device:
     Raises:
         ConfigError: if it is misspelt or not in this machine, with what could be said instead.
     """
-    if not DEVICE.fullmatch(device):
-        raise ConfigError(f"device={device} is not known; say auto, cpu, cuda, cuda:0 (a number) or mps.")
+    check_device_name(device)
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     there = ["cpu", *["cuda"][:gpus], *(f"cuda:{i}" for i in range(gpus))]
     there += ["mps"] if torch.backends.mps.is_available() else []
