@@ -59,8 +59,15 @@ def test_each_place_is_preferred_to_the_next(
 def test_without_a_file_one_sentence_says_what_to_fetch_and_where_to_put_it(caches: Path) -> None:
     with pytest.raises(WeightsError) as told:
         find()
-    for needed in (PLAIN.url, str(caches / "cadenza_remix/net.pt"), "allow_download=true"):
+    for needed in (PLAIN.url, f"into {caches / 'cadenza_remix'}, or", "allow_download=true"):
         assert needed in str(told.value)
+
+
+def test_every_file_that_is_missing_is_named(caches: Path) -> None:
+    parts = [Published(name, f"https://nowhere.invalid/{name}.pth", "checkpoints") for name in "abc"]
+    write(caches / "cadenza_remix/b.pth")
+    with pytest.raises(WeightsError, match=r"weights a\.pth, c\.pth are not .*/a\.pth, https.*/c\.pth into"):
+        find_weights(parts, given=None, allow_download=False)
 
 
 @pytest.fixture

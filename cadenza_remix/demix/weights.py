@@ -74,7 +74,10 @@ def find_weights(
         WeightsError: if a file is nowhere, cannot be fetched, or is not the one that its name promises.
     """
     if given is None:
-        paths = [_in_caches(one) or _download(one, allow_download) for one in published]
+        missing = [one for one in published if not _in_caches(one)]
+        if missing and not allow_download:
+            raise WeightsError(_missing(missing))
+        paths = [_in_caches(one) or _download(one) for one in published]
     elif Path(given).is_dir():
         paths = [_in_folder(Path(given), one) for one in published]
     else:
@@ -114,13 +117,18 @@ def _in_folder(folder: Path, published: Published) -> Path:
     return paths[0]
 
 
-def _download(published: Published, allow_download: bool) -> Path:
+def _missing(published: Sequence[Published]) -> str:
+    names, urls = (
+        ", ".join(words) for words in zip(*((one.name, one.url) for one in published), strict=True)
+    )
+    return (
+        f"The weights {names} are not on this machine; fetch {urls} into {own_cache()}, "
+        "or say separator.weights=PATH or separator.allow_download=true."
+    )
+
+
+def _download(published: Published) -> Path:
     target = own_cache() / published.name
-    if not allow_download:
-        raise WeightsError(
-            f"The weights {published.name} are not on this machine; fetch {published.url} to {target}, "
-            "or say separator.weights=PATH or separator.allow_download=true."
-        )
     expected = HASH_IN_NAME.search(published.name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
