@@ -45,7 +45,7 @@ def prepare(run: Run) -> bool:
     done = run_all(work, songs, workers=settings.executor.workers)
     results = list(tqdm(done, desc="prepare", total=len(songs), unit="song", disable=None))
     failures = [{"song": song.name, "cause": cause} for song, cause in results if isinstance(cause, str)]
-    list_music(path.output_music_file, songs)
+    list_music(path.output_music_file, [song for song in songs if work.is_made(song)])
     made = sum(result is True for _, result in results)
     print(
         f"prepare: {made} songs made, {len(songs) - made - len(failures)} there already, "

@@ -480,3 +480,25 @@ def test_signals_of_others_may_be_of_any_age(challenge: Path, commands: Commands
     mixture = challenge / "audio/at_mic_music/train/Plain-hlp_0001/mixture.wav"
     mixture.write_bytes(mixture.read_bytes())
     commands("evaluate")
+
+
+def test_a_song_that_could_not_be_prepared_is_not_listed(challenge: Path, commands: Commands) -> None:
+    dry = challenge / "audio/music/train"
+    shutil.move(challenge / "audio/at_mic_music/train", dry)
+    for song in dry.iterdir():
+        song.rename(song.with_name(song.name.removesuffix("-hlp_0001")))
+    (challenge / "metadata/at_mic_music.train.json").unlink()
+    tracks = [{"Track Name": song.name, "Split": "train"} for song in dry.iterdir()]
+    (challenge / "metadata/musdb18.train.json").write_text(json.dumps(tracks))
+    head = {"subject": "S", "mic": "M", "left_angle": -30, "right_angle": 30}
+    (challenge / "metadata/head_loudspeaker_positions.json").write_text(json.dumps({"hlp_0001": head}))
+    drums = (dry / "Plain/drums.wav").rename(challenge / "drums.wav")
+    commands("prepare", expect=1, more=("head=sphere",))
+    listed = json.loads((challenge / "metadata/at_mic_music.train.json").read_text())
+    assert list(listed) == ['Anna & Co - "Blue", too-hlp_0001']
+    told = commands("enhance", "evaluate", expect=1, more=("separator=none", "evaluate.small_test=false"))
+    assert "4 of 6 scores" in told
+    assert "lacks the song 'Plain-hlp_0001'; run prepare" in told
+    drums.rename(dry / "Plain/drums.wav")
+    commands("prepare", more=("head=sphere",))
+    assert "6 of 6 signals" in commands("enhance")

@@ -1,6 +1,7 @@
 """Every trap of the challenge's JSON files is refused by name, every documented variant is read."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,22 @@ def test_a_missing_file_is_named(challenge: Path) -> None:
         read_pairs(Files(challenge))
 
 
-def test_a_song_missing_from_the_music_list_is_named(challenge: Path) -> None:
+def test_a_song_missing_from_the_music_list_fails_alone(challenge: Path) -> None:
     edit_metadata(challenge, "at_mic_music.train", lambda c: c.pop("Plain-hlp_0001"))
     file = challenge / "metadata/at_mic_music.train.json"
-    with pytest.raises(MetadataError, match="needs music 'Plain-hlp_0001'"):
+    pairs = read_pairs(Files(challenge))
+    music = pickle.loads(pickle.dumps(read_music(file, challenge, pairs, 44100)))  # as to a worker
+    assert music[pairs[0].scene.song].folder.is_relative_to(challenge)
+    with pytest.raises(
+        MetadataError, match=r"at_mic_music\.train\.json lacks the song 'Plain-hlp_0001'; run"
+    ):
+        music["Plain-hlp_0001"]
+
+
+def test_the_music_list_of_other_data_is_refused(challenge: Path) -> None:
+    file = challenge / "metadata/at_mic_music.train.json"
+    file.write_text('{"Other-hlp_0001": {"Path": "train/Other-hlp_0001"}}')
+    with pytest.raises(MetadataError, match=r"needs music .* which .* does not have"):
         read_music(file, challenge, read_pairs(Files(challenge)), 44100)
 
 

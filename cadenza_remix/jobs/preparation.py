@@ -42,8 +42,8 @@ class Preparation:
             ConfigError: if files made elsewhere are there and another head or loudness is asked for.
             CadenzaError: if a dry signal or an impulse response cannot be used, or nothing can be written.
         """
-        signals = (MIXTURE, *song.sources)
-        targets = {name: self.music_dir / song.folder / f"{name}.wav" for name in signals}
+        targets = self._targets(song)
+        signals = list(targets)
         inputs = [song.dry.path(name) for name in signals] + self.heads.files(song.head)
         settings = (self.heads, song.head, self.shared_loudness, self.sample_rate)
         origin = ledger.fingerprint((ledger.stamps(inputs), settings))
@@ -52,7 +52,7 @@ class Preparation:
         if not self.overwrite:
             if record and record.is_current(origin):
                 return False
-            if not record and all(target.is_file() for target in targets.values()):
+            if not record and self.is_made(song):
                 self._check_as_the_challenge(song)
                 return False  # somebody else's data, such as the challenge's own
         song.dry.check(signals)
@@ -74,6 +74,14 @@ class Preparation:
                 )
         book.write(song.name, {song.name: Record(origin, ledger.stamps(targets.values()))})
         return True
+
+    def is_made(self, song: DrySong) -> bool:
+        """Whether all of the song's files are there."""
+        return all(target.is_file() for target in self._targets(song).values())
+
+    def _targets(self, song: DrySong) -> dict[str, Path]:
+        folder = self.music_dir / song.folder
+        return {name: folder / f"{name}.wav" for name in (MIXTURE, *song.sources)}
 
     def _check_as_the_challenge(self, song: DrySong) -> None:
         """Keep files made elsewhere only where they are what the settings ask for, as far as can be told."""

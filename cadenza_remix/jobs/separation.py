@@ -35,7 +35,7 @@ class Separation:
         Raises:
             AudioError: if a stem cannot be read, or differs in length from the true one.
         """
-        estimated, true, sources = self.stems[song], self.true_stems[song], self.sources[song]
+        true, estimated, sources = self.true_stems[song], self.stems[song], self.sources[song]
         inputs = [music.path(source) for music in (estimated, true) for source in sources]
         origin = ledger.fingerprint(ledger.stamps(inputs))
         book = Ledger(self.run / "parts" / "separation")
