@@ -200,7 +200,9 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             print(f"cadenza-remix {__version__}")
             return
         if {"--help", "-h"} & set(sys.argv):
-            print(help_text(name, summary))
+            from cadenza_remix.help import help_text  # asked for seldom
+
+            print(help_text(name, summary, sys.argv[1:]))
             return
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
         refuse_renamed_keys(sys.argv[1:])
@@ -385,25 +387,3 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     if isinstance(value, dict):
         return {k: v for key in value for k, v in flatten(value[key], f"{prefix}.{key}".lstrip(".")).items()}
     return {prefix: str(value) if isinstance(value, Path) else value}
-
-
-def help_text(name: str, summary: str) -> str:
-    """What `--help` prints: the groups with a line for each choice, then every key with its comment."""
-    groups = ""
-    for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
-        groups += f"  {folder.name}=\n"
-        groups += "".join(f"    {path.stem:12} {_purpose(path)}\n" for path in sorted(folder.glob("*.yaml")))
-    keys = (CONF / "config.yaml").read_text(encoding="utf-8").split("\n\n", 1)[1].split("\nhydra:")[0]
-    return (
-        f"cadenza-remix {name} key=value …: {summary}\n\n"
-        f"Choices, of which one a group:\n{groups}\n"
-        f"Keys and their defaults (a nested key is written path.root=…):\n{keys}\n"
-        "More: --cfg job shows the settings without running, --config-dir DIR adds choices of your own.\n"
-    )
-
-
-def _purpose(path: Path) -> str:
-    """The comment that opens a choice's file."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    comments = (line for line in lines if line.startswith("# ") and "@package" not in line)
-    return next(comments, "").removeprefix("# ")

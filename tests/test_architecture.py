@@ -35,6 +35,7 @@ DRIVERS = (
     "haaqi",
     "demo",
     "config",
+    "help",
 )
 
 

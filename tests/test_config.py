@@ -167,6 +167,26 @@ def test_help_names_every_choice_and_key(tmp_path: Path) -> None:
         assert word in told
 
 
+def test_help_names_what_can_be_set_of_each_choice_of_ones_own_too(tmp_path: Path) -> None:
+    (tmp_path / "my_conf/limiter").mkdir(parents=True)
+    (tmp_path / "my_conf/limiter/mine.yaml").write_text(
+        "# Mine, softer.\ndefaults: [multiband, _self_]\ndrive_db: -7\nfinal: {steps: 3}\n"
+    )
+    told = " ".join(run("enhance", "--config-dir", "my_conf", "--help", cwd=tmp_path).stdout.split())
+    for words in (
+        "segments.segment_s=44 segments.overlap=0.25",  # hdemucs
+        "look_ahead_ms=5 release_ms=0",
+        "final.steps=20 final.exponent=0.5",  # by the defaults list of multiband
+        "most_db=.inf",
+        "file most_off_degrees=5",  # too long for its default
+        "mine Mine, softer. final.steps=3 final.exponent=0.5",
+        "drive_db=-7",
+    ):
+        assert words in told
+    assert "device=" not in told  # a key of all networks
+    assert "_target_" not in told
+
+
 def test_version(tmp_path: Path) -> None:
     assert run("--version", cwd=tmp_path).stdout == f"cadenza-remix {__version__}\n"
 
