@@ -5,6 +5,7 @@ hold them the other way round.
 """
 
 import math
+import os
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -32,8 +33,8 @@ def read_header(path: Path) -> Header:
     Raises:
         AudioError: if the file is missing or not audio.
     """
-    if not path.parent.is_dir():  # the uppermost, so that all files that it should hold fail for one cause
-        missing = next(folder for folder in reversed(path.parents) if not folder.is_dir())
+    missing = next((folder for folder in reversed(path.parents) if not os.path.isdir(folder)), None)  # noqa: PTH112
+    if missing:  # the uppermost, so that all files that it should hold fail for one cause
         raise AudioError(f"The folder {missing} is missing; it should hold audio files.")
     if not path.is_file():
         raise AudioError(f"{path} is missing; it should be an audio file.")

@@ -25,45 +25,51 @@ def check(run: Run) -> bool:
     """
     import_early("cadenza_remix.jobs.inspection", workers=run.settings.executor.workers)
     # Deferred, so that --help and --cfg answer at once.
+    from cadenza_remix.datasets.challenge import read_pairs
+    from cadenza_remix.jobs.inspection import CRITERIA
+    from cadenza_remix.output import ENHANCED
+
+    signals = run.settings.path.exp_folder / ENHANCED
+    if not signals.is_dir():
+        raise AudioError(f"{signals} is missing; run enhance first, or say path.exp_folder=DIR.")
+    pairs = read_pairs(run.settings.path)
+    mixtures = mixtures_here(run, pairs)
+    inspected = inspect(run, pairs, mixtures)
+    all_here = all(pair.scene.song in mixtures for pair in pairs)
+    or_else = "" if all_here else f", or the song's others ({len(mixtures)} mixtures are here)"
+    meanings = (
+        "a signal for every scene and listener",
+        f"FLAC, 16 bit, stereo, {run.settings.remix_sample_rate} Hz",
+        f"readable to the end, as long as the mixture{or_else}",
+        "sound in both ears",
+    )
+    asked_for = {one.path.name for one in inspected}
+    others = sorted(path.name for path in signals.iterdir() if path.name not in asked_for)
+    criteria = dict(zip(CRITERIA, meanings, strict=True))
+    print(*table(inspected, criteria), f"others   {listed(others)}", *causes(inspected), sep="\n")
+    good = sum(one.cause is None for one in inspected)
+    print(f"check: {good} of {len(inspected)} signals in {signals} are as the challenge wants them")
+    return good == len(inspected)
+
+
+def inspect(run: Run, pairs: "Sequence[Pair]", mixtures: "Mapping[str, Music]") -> "list[Inspected]":
+    """Look at every signal, song by song; sorted by name."""
     from tqdm import tqdm
 
-    from cadenza_remix.datasets.challenge import read_pairs
-    from cadenza_remix.jobs.inspection import CRITERIA, Inspected, Inspection
-    from cadenza_remix.output import ENHANCED, enhanced_path
+    from cadenza_remix.jobs.inspection import Inspected, Inspection
+    from cadenza_remix.output import enhanced_path
     from cadenza_remix.parallel import run_all
     from cadenza_remix.scenes import group_by_song
 
-    settings, folder = run.settings, run.settings.path.exp_folder
-    signals = folder / ENHANCED
-    if not signals.is_dir():
-        raise AudioError(f"{signals} is missing; run enhance first, or say path.exp_folder=DIR.")
-    pairs = read_pairs(settings.path)
-    mixtures, jobs = mixtures_here(run, pairs), group_by_song(pairs)
-    work = Inspection(folder, mixtures, settings.remix_sample_rate)
+    folder, jobs = run.settings.path.exp_folder, group_by_song(pairs)
+    work = Inspection(folder, mixtures, run.settings.remix_sample_rate)
     inspected: list[Inspected] = []
-    done = run_all(work, jobs, workers=settings.executor.workers)
+    done = run_all(work, jobs, workers=run.settings.executor.workers)
     for job, found in tqdm(done, desc="check", total=len(jobs), unit="song", disable=None, leave=False):
         if isinstance(found, str):  # the mixture is damaged
             found = [Inspected(enhanced_path(folder, pair), None, "whole", found) for pair in job.pairs]
         inspected += found
-    or_else = (
-        "" if len(mixtures) == len(jobs) else f", or the song's others ({len(mixtures)} mixtures are here)"
-    )
-    meanings = (
-        "a signal for every scene and listener",
-        f"FLAC, 16 bit, stereo, {settings.remix_sample_rate} Hz",
-        f"readable to the end, as long as the mixture{or_else}",
-        "sound in both ears",
-    )
-    for line in table(inspected, dict(zip(CRITERIA, meanings, strict=True))):
-        print(line)
-    expected = {enhanced_path(folder, pair).name for pair in pairs}
-    print(f"others   {listed(sorted(path.name for path in signals.iterdir() if path.name not in expected))}")
-    good = sum(one.cause is None for one in inspected)
-    for line in causes(inspected):
-        print(line)
-    print(f"check: {good} of {len(inspected)} signals in {signals} are as the challenge wants them")
-    return good == len(inspected)
+    return sorted(inspected, key=lambda one: one.path.name)
 
 
 def mixtures_here(run: Run, pairs: "Sequence[Pair]") -> "dict[str, Music]":

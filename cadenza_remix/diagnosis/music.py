@@ -107,7 +107,7 @@ def _look(at: Callable[[SceneEntry], Header], scenes: Mapping[str, SceneEntry]) 
     for name, scene in scenes.items():
         try:
             found[name] = at(scene)
-        except CadenzaError as error:
+        except (CadenzaError, OSError) as error:  # the latter where a folder may not be entered
             found[name] = str(error)
     return Looked(found)
 
