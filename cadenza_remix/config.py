@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 CONF = next(folder for folder in (HERE / "conf", HERE.parent / "conf") if folder.is_dir())
 DEMO_ROOT = "exp/demo"
 DEMO_EXPERIMENT = "experiment=demo"
+INDECISIVE = ("device", "threads", "allow_download", "licence", "source_url")
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
@@ -339,8 +340,8 @@ def _attributes(contract: type | None) -> list[str]:
 
 
 def decisive(node: Any) -> dict[str, Any]:
-    """A component's settings without those that change nothing but where and how fast it is computed."""
-    return {key: node[key] for key in node if key not in ("device", "threads", "allow_download")}
+    """A component's settings without those that its results do not depend on."""
+    return {key: node[key] for key in node if key not in INDECISIVE}
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -103,6 +103,8 @@ def separator(*, segments: OverlapAdd | BaselineChunks = SHORT, standardised: bo
         threads=1,
         training_data="none",
         allowed_by_rules=True,
+        licence="none",
+        source_url="none",
     )
 
 

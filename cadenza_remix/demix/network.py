@@ -41,6 +41,8 @@ class NetworkSeparator:
             to rounding.
         training_data: what the weights were learnt from.
         allowed_by_rules: whether the challenge admits that.
+        licence: what is known of the terms that the weights are given under.
+        source_url: where their authors publish them.
 
     Raises:
         ConfigError: if the device is misspelt or not there.
@@ -55,6 +57,8 @@ class NetworkSeparator:
     threads: int = field(repr=False)
     training_data: str
     allowed_by_rules: bool
+    licence: str = field(repr=False)
+    source_url: str = field(repr=False)
     sample_rate: int = 44100
     channels: int = 2
     causal: bool = False
