@@ -1,23 +1,59 @@
 """Every component that a YAML names binds to its class and keeps its contract."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from cadenza_remix.config import CONF, Settings, build
+from cadenza_remix.demix import demucs
 from cadenza_remix.demix.base import SOURCES, Separator
 from cadenza_remix.errors import AudioError
 from cadenza_remix.listener import Listener
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.pipeline import separate
 from tests.conftest import SAMPLE_RATE, music
+from tests.references.demucs_files import HYBRID, TRANSFORMER, write_network
 
 STEMS = music(5)
 MIXTURE = np.sum(list(STEMS.values()), axis=0)
+
+
+DEMUCS = ("mdx", "repro_mdx_a_hybrid_only", "htdemucs", "htdemucs_ft", "hdemucs_mmi")
+WEIGHTS = {"hdemucs": "hdemucs_weights", "openunmix": "openunmix_weights", "demucs_v2": "demucs_v2_weights"}
+WEIGHTS |= dict.fromkeys(DEMUCS, "demucs_folder")
+SMALLER = {
+    "demucs_v2": ["separator.width=4"],
+    "htdemucs": ["separator.segments.segment_s=1.5"],
+    "htdemucs_ft": ["separator.segments.segment_s=1.5"],
+}
+
+
+@pytest.fixture(scope="session")
+def demucs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small networks in the place of all of Demucs' own; a file says what it holds."""
+    folder = tmp_path_factory.mktemp("demucs")
+    for choice in DEMUCS:
+        for url in OmegaConf.load(CONF / f"separator/{choice}.yaml").files:
+            name = url.rsplit("/", 1)[1].split("-")[0]  # what follows promises another content
+            write_network(folder / f"{name}.th", TRANSFORMER if choice.startswith("htdemucs") else HYBRID)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demucs_v2_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A narrow network, with the names of 2020."""
+    folder = tmp_path_factory.mktemp("demucs_v2")
+    state = demucs.LoadTimeDomain(4).network().state_dict()
+    old = {re.sub(r"^((?:en|de)coder\.\d+)\.3\.", r"\1.2.", name): x.half() for name, x in state.items()}
+    torch.save(old, folder / "demucs.th")
+    return folder / "demucs.th"
 
 
 def choices(group: str) -> list[str]:
@@ -32,9 +68,10 @@ def component(group: str, choice: str, *overrides: str) -> Any:
 
 @pytest.fixture(params=choices("separator"))
 def separator(request: pytest.FixtureRequest) -> Separator:
-    """Every separator, networks with weights by formula."""
-    weights = {"hdemucs": "hdemucs_weights", "openunmix": "openunmix_weights"}.get(request.param)
+    """Every separator, networks with weights by formula, or by chance and as small as its settings allow."""
+    weights = WEIGHTS.get(request.param)
     given = [f"separator.weights={request.getfixturevalue(weights)}"] if weights else []
+    given += SMALLER.get(request.param, [])
     made: Separator = component("separator", request.param, *given)
     return made
 

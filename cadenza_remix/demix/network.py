@@ -33,7 +33,9 @@ class NetworkSeparator:
 
     Attributes:
         load: makes the network from the paths of its weights; it maps (batch, channels, samples) to
-            (batch, sources, channels, samples), each item on its own account.
+            (batch, sources, channels, samples), each item on its own account. If it has a method
+            `valid_length`, as some of `demucs`, every segment is given to it with so many samples, its own in
+            the middle. It may be an `nn.ModuleList` of networks, which are averaged.
         weights: the files, found and hashed.
         sources: names of the stems, in the order that the network gives them.
         standardised: whether the network was trained on mixtures with mean 0 and standard deviation 1; every
@@ -44,6 +46,7 @@ class NetworkSeparator:
         seed: of the lengths of that silence.
         swap_channels: average with what left and right exchanged give.
         flip_polarity: average with what the negated mixture gives.
+        blend: for each of several networks what its stems weigh in the average; None: it is one network.
         batch_size: segments that go through the network at once; None: one on a CPU, `GPU_BATCH` elsewhere.
             The stems do not depend on it but for rounding.
         device: where it runs, as `choose_device` understands it.
@@ -77,6 +80,7 @@ class NetworkSeparator:
     sample_rate: int = 44100
     channels: int = 2
     causal: bool = False
+    blend: tuple[tuple[float, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         """Notice a device that is not there before any work starts, and numbers that mean nothing."""
@@ -93,17 +97,24 @@ class NetworkSeparator:
 
     def __call__(self, mixture: Array) -> Stems:
         """Separate a `(channels, samples)` mixture at `sample_rate` into stems of the same shape."""
-        network = _loaded(self.load, tuple(file.path for file in self.weights), choose_device(self.device))
         mean, scale = _mean_and_scale(mixture) if self.standardised else (0.0, 1.0)
         # A mixture without any change in it stays as it is, and its stems are as flat.
         heard = (mixture - np.float32(mean)) / np.float32(scale or 1)
         stems = np.zeros((len(self.sources), *mixture.shape), np.float32)
         passes = self._passes()
-        for one in passes:
-            self._add(stems, network, heard, one)
+        for network, share in self._networks():
+            for one in passes:
+                self._add(stems, network, share, heard, one)
         stems *= np.float32(scale / len(passes))
         stems += np.float32(mean)
         return dict(zip(self.sources, stems, strict=True))
+
+    def _networks(self) -> Iterator[tuple[nn.Module, Array]]:
+        """The networks with what each source of theirs counts, (sources, 1, 1)."""
+        loaded = _loaded(self.load, tuple(file.path for file in self.weights), choose_device(self.device))
+        networks = loaded if isinstance(loaded, nn.ModuleList) else [loaded]
+        weights = np.array(self.blend or [[1.0] * len(self.sources)], np.float32)
+        return zip(networks, (weights / weights.sum(0))[..., None, None], strict=True)
 
     def _passes(self) -> list["Pass"]:
         """The ways through the track that are averaged."""
@@ -113,13 +124,16 @@ class NetworkSeparator:
         signs = (1, -1) if self.flip_polarity else (1,)
         return [Pass(int(shift), order, sign) for shift in shifts for order in orders for sign in signs]
 
-    def _add(self, stems: Array, network: nn.Module, heard: Array, one: "Pass") -> None:
-        """Add what the network makes of a track, going through it in one way."""
+    def _add(self, stems: Array, network: nn.Module, share: Array, heard: Array, one: "Pass") -> None:
+        """Add the share of what a network makes of a track, going through it in one way."""
         device = next(network.parameters()).device
         size = self.batch_size or (1 if device.type == "cpu" else GPU_BATCH)
         turned, added = heard[one.channels], stems[:, one.channels]
         samples = heard.shape[1]
         windows = self.segments.windows(samples + one.shift, sample_rate=self.sample_rate)
+        valid_length: Callable[[int], int] | None = getattr(network, "valid_length", None)
+        if valid_length:
+            windows = (_widened(segment, valid_length) for segment in windows)
         for batch in _batches(windows, size):
             starts = [start - one.shift for start, _ in batch]
             cuts = [
@@ -127,7 +141,7 @@ class NetworkSeparator:
             ]
             estimates = _run(network, one.sign * np.stack(cuts), self.threads)
             for start, (_, window), estimate in zip(starts, batch, estimates, strict=True):
-                estimate *= one.sign * window
+                estimate *= one.sign * window * share
                 first, stop = (min(max(edge, 0), samples) for edge in (start, start + len(window)))
                 added[..., first:stop] += estimate[..., first - start : stop - start]
 
@@ -203,6 +217,16 @@ def _batches(windows: Iterator[tuple[int, Array]], size: int) -> Iterator[list[t
     for _, alike in groupby(windows, key=lambda segment: len(segment[1])):
         while batch := list(islice(alike, size)):
             yield batch
+
+
+def _widened(segment: tuple[int, Array], valid_length: Callable[[int], int]) -> tuple[int, Array]:
+    """A segment in the middle of as much as its network wants to hear."""
+    start, window = segment
+    try:
+        missing = valid_length(len(window)) - len(window)
+    except ValueError as error:
+        raise ConfigError(f"The network takes no segments so long ({error}); set segment_s lower.") from error
+    return start - missing // 2, np.pad(window, (missing // 2, missing - missing // 2))
 
 
 def _cut(track: Array, start: int, length: int) -> Array:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from cadenza_remix.errors import ConfigError
 
 Array = npt.NDArray[np.float32]
-ENDS = ("reach_back", "short", "center", "silence")
+ENDS = ("reach_back", "short", "silence")
 
 
 class Segments(Protocol):
@@ -35,8 +35,8 @@ class OverlapAdd:
 
     Unless `end` says otherwise every segment has the full length, the last one reaching back into the track,
     so that no network meets a snippet; a track shorter than a segment goes through whole. With the defaults
-    the windows are triangles, as in `demucs`; with `end="short"` or, for networks of a fixed length,
-    `"center"` the segments are exactly those of its `apply_model` (demucs 4.1).
+    the windows are triangles, as in `demucs`; with `end="short"` the segments are exactly those of its
+    `apply_model` (demucs 4.1).
 
     Attributes:
         segment_s: s, length of a segment.
@@ -45,9 +45,8 @@ class OverlapAdd:
             averaging.
         context_s: s at each end of a segment that the network hears and that are not kept; silence beyond
             the track.
-        end: how segments meet the track's end: `reach_back`; `short`: the last ones are cut off; `center`:
-            these stand in the middle of a full length, after what came before and before silence; `silence`:
-            the last one goes on in silence.
+        end: how segments meet the track's end: `reach_back`; `short`: the last ones are cut off; `silence`:
+            they go on in silence.
 
     Raises:
         ConfigError: if a value is out of range.
@@ -90,8 +89,7 @@ class OverlapAdd:
         for start in starts:
             kept = window[: samples - start] / total[start : start + length]
             missing = 0 if self.end == "short" else length - len(kept)
-            before = context + (missing // 2 if self.end == "center" else 0)
-            yield start - before, np.pad(kept, (before, 2 * context + missing - before))
+            yield start - context, np.pad(kept, (context, context + missing))
 
     def _window(self, length: int) -> Array:
         """A trapezoid, nowhere 0."""

@@ -19,6 +19,7 @@ from torch.hub import download_url_to_file
 
 from cadenza_remix.errors import WeightsError
 
+KINDS = (".pth", ".pt", ".th", ".ckpt", ".safetensors")
 # As torch.hub: what follows the last dash of a published name is the beginning of the content's SHA-256.
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})\.[a-z]+$")
 
@@ -63,8 +64,8 @@ def find_weights(
 
     Args:
         published: one or more files.
-        given: one file that stands for all of them, or a folder that holds each as `<part>*.pth`, `.pt` or
-            `.safetensors`; None: look into the caches.
+        given: one file that stands for all of them, or a folder that holds each as `<part>*` with one of the
+            endings of `KINDS`; None: look into the caches.
         allow_download: fetch what is in no cache into ours.
 
     Returns:
@@ -103,12 +104,11 @@ def _in_caches(published: Published) -> Path | None:
 
 
 def _in_folder(folder: Path, published: Published) -> Path:
-    kinds = (".pth", ".pt", ".safetensors")
-    paths = [path for path in sorted(folder.glob(f"{published.part}*")) if path.suffix in kinds]
+    paths = [path for path in sorted(folder.glob(f"{published.part}*")) if path.suffix in KINDS]
     if len(paths) != 1:
         found = ", ".join(path.name for path in paths) or "none"
         raise WeightsError(
-            f"{folder} should hold one file {published.part}*.pth, .pt or .safetensors, but holds {found}; "
+            f"{folder} should hold one file {published.part}* ({', '.join(KINDS)}), but holds {found}; "
             f"put {published.url} there."
         )
     return paths[0]
