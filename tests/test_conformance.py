@@ -12,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from cadenza_remix.config import CONF, Settings, build
-from cadenza_remix.demix import demucs
+from cadenza_remix.demix import bsrnn, bsroformer, demucs, scnet
 from cadenza_remix.demix.base import SOURCES, Separator
 from cadenza_remix.errors import AudioError
 from cadenza_remix.listener import Listener
@@ -27,9 +27,13 @@ MIXTURE = np.sum(list(STEMS.values()), axis=0)
 
 DEMUCS = ("mdx", "repro_mdx_a_hybrid_only", "htdemucs", "htdemucs_ft", "hdemucs_mmi")
 WEIGHTS = {"hdemucs": "hdemucs_weights", "openunmix": "openunmix_weights", "demucs_v2": "demucs_v2_weights"}
+WEIGHTS |= {name: f"{name}_weights" for name in ("scnet", "scnet_large", "bs_roformer", "bsrnn")}
 WEIGHTS |= dict.fromkeys(DEMUCS, "demucs_folder")
 SMALLER = {
     "demucs_v2": ["separator.width=4"],
+    "scnet": ["separator.widths=[8,12,16]"],
+    "scnet_large": ["separator.widths=[8,12,16]"],
+    "bs_roformer": ["separator.width=8", "separator.depth=1"],
     "htdemucs": ["separator.segments.segment_s=1.5"],
     "htdemucs_ft": ["separator.segments.segment_s=1.5"],
 }
@@ -54,6 +58,34 @@ def demucs_v2_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     old = {re.sub(r"^((?:en|de)coder\.\d+)\.3\.", r"\1.2.", name): x.half() for name, x in state.items()}
     torch.save(old, folder / "demucs.th")
     return folder / "demucs.th"
+
+
+@pytest.fixture
+def scnet_weights(tmp_path: Path) -> Path:
+    return save(scnet.Load((8, 12, 16), (0.175, 0.392), standardised_inside=False).network(), tmp_path)
+
+
+@pytest.fixture
+def scnet_large_weights(scnet_weights: Path) -> Path:
+    return scnet_weights  # the shares of the bands change no weights
+
+
+@pytest.fixture
+def bs_roformer_weights(tmp_path: Path) -> Path:
+    load = bsroformer.Load(n_sources=4, width=8, depth=1, hop=441, mask_expansion=2)
+    return save(load.network(), tmp_path)
+
+
+@pytest.fixture
+def bsrnn_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, value in {"WIDTH": 8, "LSTM_WIDTH": 8, "MASK_WIDTH": 8, "DEPTH": 1}.items():
+        monkeypatch.setattr(bsrnn, name, value)
+    return save(bsrnn.BandSplitRnns(), tmp_path)
+
+
+def save(network: torch.nn.Module, folder: Path) -> Path:
+    torch.save(network.state_dict(), folder / "weights.pth")
+    return folder / "weights.pth"
 
 
 def choices(group: str) -> list[str]:

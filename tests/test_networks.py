@@ -17,27 +17,11 @@ from cadenza_remix.demix.weights import WeightsFile, read_tensors
 from cadenza_remix.enhance import warn_of_terms
 from cadenza_remix.errors import ConfigError, WeightsError
 from tests.conftest import SAMPLE_RATE, music
-from tests.references.networks import FOLDER, fill_state, make_input
+from tests.references.networks import fill_state, golden, run
 
 ONE_PASS = {"shifts": 0, "seed": 0, "swap_channels": False, "flip_polarity": False, "batch_size": None}
 SHORT = OverlapAdd(segment_s=1.0, overlap=0.25)
 MIXTURE = np.sum(list(music(3).values()), axis=0)
-
-
-def golden(network: str, quantity: str, output: np.ndarray) -> float:
-    """Largest difference to the reference's output, relative to that output's maximum."""
-    stored = np.load(FOLDER / f"{network}.npz")
-    assert output.shape == tuple(stored[f"{quantity}__shape"])
-    expected = stored[quantity]
-    return float(
-        np.abs(output.ravel()[:: int(stored[f"{quantity}__step"])] - expected).max() / np.abs(expected).max()
-    )
-
-
-def run(network: nn.Module, samples: int) -> np.ndarray:
-    torch.set_num_threads(1)
-    with torch.inference_mode():
-        return network.eval()(torch.from_numpy(make_input(samples))[None]).numpy()
 
 
 @pytest.mark.parametrize(("quantity", "samples"), [("wave", 132300), ("wave_6s", 264677)])

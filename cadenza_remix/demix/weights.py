@@ -31,12 +31,12 @@ class Published:
     Attributes:
         part: what the file holds, such as one of four targets; names it in a folder of the user's.
         url: where to fetch it; its last part is the file's name.
-        library_cache: the folder below `$TORCH_HOME/hub` where the library that uses it keeps it.
+        library_cache: the folder below `$TORCH_HOME/hub` where a library that uses it keeps it.
     """
 
     part: str
     url: str
-    library_cache: str
+    library_cache: str | None = None
 
     @property
     def name(self) -> str:
@@ -92,14 +92,16 @@ def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
 
 
-def _library_cache(published: Published) -> Path:
+def _caches(published: Published) -> list[Path]:
+    if published.library_cache is None:
+        return [own_cache()]
     torch_home = os.environ.get("TORCH_HOME")
     home = Path(torch_home).expanduser() if torch_home else _user_cache() / "torch"
-    return home / "hub" / published.library_cache
+    return [own_cache(), home / "hub" / published.library_cache]
 
 
 def _in_caches(published: Published) -> Path | None:
-    paths = [folder / published.name for folder in (own_cache(), _library_cache(published))]
+    paths = [folder / published.name for folder in _caches(published)]
     return next((path for path in paths if path.is_file()), None)
 
 
