@@ -1,6 +1,5 @@
 """Every component that a YAML names binds to its class and keeps its contract."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from cadenza_remix.config import CONF, Settings, build
-from cadenza_remix.demix import bsrnn, bsroformer, demucs, scnet
+from cadenza_remix.demix import bsrnn, bsroformer, demucs_v2, scnet
 from cadenza_remix.demix.base import SOURCES, Separator
+from cadenza_remix.demix.network import NetworkSeparator
 from cadenza_remix.errors import AudioError
 from cadenza_remix.listener import Listener
 from cadenza_remix.metrics.base import Metric
@@ -50,14 +50,9 @@ def demucs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def demucs_v2_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A narrow network, with the names of 2020."""
-    folder = tmp_path_factory.mktemp("demucs_v2")
-    state = demucs.LoadTimeDomain(4).network().state_dict()
-    old = {re.sub(r"^((?:en|de)coder\.\d+)\.3\.", r"\1.2.", name): x.half() for name, x in state.items()}
-    torch.save(old, folder / "demucs.th")
-    return folder / "demucs.th"
+@pytest.fixture
+def demucs_v2_weights(tmp_path: Path) -> Path:
+    return save(demucs_v2.DemucsV2(4), tmp_path)
 
 
 @pytest.fixture
@@ -121,6 +116,9 @@ def test_separators(separator: Separator) -> None:
     assert isinstance(separator.causal, bool)
     assert isinstance(separator.allowed_by_rules, bool)
     assert separator.training_data
+    if isinstance(separator, NetworkSeparator):
+        assert separator.licence
+        assert separator.source_url
     before = MIXTURE.copy()
     stems = separate(separator, MIXTURE, sample_rate=SAMPLE_RATE)
     np.testing.assert_array_equal(MIXTURE, before)
@@ -128,6 +126,14 @@ def test_separators(separator: Separator) -> None:
     again = separator(MIXTURE)
     assert all(np.array_equal(stems[source], again[source]) for source in stems)
     assert not any(stem.any() for stem in separator(np.zeros_like(MIXTURE)).values())
+
+
+def test_what_was_learnt_from_songs_that_are_not_public_is_not_allowed() -> None:
+    settings = {name: OmegaConf.load(CONF / f"separator/{name}.yaml") for name in choices("separator")}
+    refused = {name for name, node in settings.items() if node.get("allowed_by_rules") is False}
+    assert refused == {"htdemucs", "htdemucs_ft", "hdemucs_mmi", "bsrnn"}
+    for name in refused - {"bsrnn"}:  # which has no published weights
+        assert "not public" in settings[name].training_data
 
 
 @pytest.mark.parametrize("choice", ["none", "spectral"])

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from demucs.api import Separator
 from safetensors.torch import save_file
 from torch import nn
 
-from cadenza_remix.demix import demucs
+from cadenza_remix.demix import demucs, demucs_v2
 from cadenza_remix.demix.segments import OverlapAdd
 from cadenza_remix.errors import ConfigError, WeightsError
 from tests.conftest import SAMPLE_RATE, music
 from tests.references.demucs_files import HYBRID, SOURCES, TIME, TRANSFORMER, package, write_network
+from tests.references.demucs_v2 import SAMPLES, SEGMENT_SAMPLES, WIDTH
+from tests.references.networks import fill_state, golden, make_input
 
 MIXTURE = np.sum(list(music(3, 3.6).values()), axis=0) + np.float32(0.01)
 
@@ -162,13 +165,25 @@ def test_a_bag_needs_all_its_files(tmp_path: Path) -> None:
         ours(tmp_path / "net0.th", [*names, "net1"], [[1.0] * 4] * 2, OverlapAdd(4.0, 0.25))
 
 
+@pytest.mark.parametrize("blend", [[[1.0] * 4], [[1.0] * 4] * 3, [[1.0, 0.0, 0.0, 0.0]] * 2])
+def test_a_blend_that_fits_no_bag_is_refused(blend: list[list[float]], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="should have a row for each of 2 files"):
+        ours(tmp_path, ["net0", "net1"], blend, OverlapAdd(4.0, 0.25))
+
+
 def test_a_network_of_a_fixed_length_refuses_longer_segments(tmp_path: Path) -> None:
     names = write_bag(tmp_path, TRANSFORMER)
     with pytest.raises(ConfigError, match=r"takes no segments so long .*set segment_s lower"):
         ours(tmp_path, names, [[1.0] * 4], OverlapAdd(2.0, 0.25))(MIXTURE)
 
 
-def test_names_of_2020_are_understood() -> None:
-    assert demucs._renamed("encoder.4.2.weight") == "encoder.4.3.weight"
-    assert demucs._renamed("decoder.0.0.bias") == "decoder.0.0.bias"
-    assert demucs._renamed("lstm.lstm.weight_ih_l0") == "lstm.lstm.weight_ih_l0"
+def test_version_2_gives_its_packages_stems(tmp_path: Path) -> None:
+    torch.save({name: x.half() for name, x in fill_state("demucs_v2").items()}, tmp_path / "half.th")
+    assert demucs_v2.Load(WIDTH)((tmp_path / "half.th",)).lstm.linear.weight.dtype == torch.float32
+    torch.save(fill_state("demucs_v2"), tmp_path / "demucs.th")
+    how = ours(
+        tmp_path, ["demucs"], [[1.0] * 4], OverlapAdd(SEGMENT_SAMPLES / SAMPLE_RATE, 0.25, end="short")
+    )
+    how = replace(how, load=demucs_v2.Load(WIDTH), standardised=False)
+    stems = np.stack(list(how(make_input(SAMPLES)).values()))
+    assert golden("demucs_v2", "wave", stems) < 1e-5

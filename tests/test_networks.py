@@ -1,6 +1,7 @@
 """Trained networks: the published layout, the reference's output, and how a separator runs them."""
 
 import pickle
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,6 +173,21 @@ def test_a_batch_holds_segments_of_one_length_and_no_more_than_asked_for() -> No
         (1, 2, 22050),
         (1, 2, lengths[-1]),
     ]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_memory_holds_the_stems_and_a_few_segments_of_a_long_track(batch_size: int) -> None:
+    long = np.tile(MIXTURE, 15)
+    how = separator(load=load_left_alone, batch_size=batch_size)
+    how(MIXTURE)
+    tracemalloc.start()
+    how(long)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    samples = long.shape[1]
+    stems, standardised, windows = 2 * 2 * 4 * samples, 2 * 4 * samples, 4 * samples
+    segment = 4 * 2 * SAMPLE_RATE
+    assert peak < stems + standardised + windows + (8 + 3 * batch_size) * segment
 
 
 class LeftAlone(nn.Module):

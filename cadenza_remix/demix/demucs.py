@@ -14,7 +14,6 @@ References:
 import inspect
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from pickle import UnpicklingError
@@ -28,16 +27,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from cadenza_remix.demix.network import NetworkSeparator, load_state
-from cadenza_remix.demix.weights import Published, find_weights, read_tensors
-from cadenza_remix.errors import WeightsError
+from cadenza_remix.demix.weights import Published, find_weights
+from cadenza_remix.errors import ConfigError, WeightsError
 
 SOURCES = ("drums", "bass", "other", "vocals")
 NETWORKS = {f"{network.__module__}.{network.__name__}": network for network in (Demucs, HDemucs, HTDemucs)}
 # What a pickled file gets in place of a class that it names; calling it makes nothing.
 STAND_INS = {type("StandIn", (), {}): name for name in NETWORKS}
-TIME_DOMAIN = Published(
-    "demucs", "https://dl.fbaipublicfiles.com/demucs/v3.0/demucs-e07c671f.th", library_cache="checkpoints"
-)
 
 
 def demucs(
@@ -59,69 +55,19 @@ def demucs(
 
     Raises:
         WeightsError: if the weights are not there.
-        ConfigError: if the device is not.
+        ConfigError: if the device is not, or the blend does not fit the files.
     """
+    if len(blend) != len(files) or not all(sum(column) > 0 for column in zip(*blend, strict=True)):
+        raise ConfigError(
+            f"blend={[list(row) for row in blend]} should have a row for each of {len(files)} files, and in "
+            "each column something above 0; correct it."
+        )
     published = [Published(url.rsplit("/", 1)[1].split("-")[0], url, "checkpoints") for url in files]
     found = find_weights(published, given=weights, allow_download=allow_download)
     if len(found) != len(files):
         raise WeightsError(f"{found[0].path} is one file of {len(files)}; give a folder that holds each.")
     shares = tuple(tuple(row) for row in blend)
     return NetworkSeparator(load, found, SOURCES, standardised=True, blend=shares, **how)
-
-
-def time_domain(weights: str | None, *, width: int, allow_download: bool, **how: Any) -> NetworkSeparator:
-    """Demucs as of 2020, in the time domain only, as a separator, its weights found.
-
-    Args:
-        weights: where they are, as `find_weights` understands it.
-        width: channels of the first layer.
-        allow_download: fetch them if they are nowhere.
-        how: the fields of `NetworkSeparator` that are the user's choice.
-
-    Raises:
-        WeightsError: if the weights are not there.
-        ConfigError: if the device is not.
-    """
-    found = find_weights([TIME_DOMAIN], given=weights, allow_download=allow_download)
-    return NetworkSeparator(LoadTimeDomain(width), found, SOURCES, standardised=True, **how)
-
-
-@dataclass(frozen=True)
-class LoadTimeDomain:
-    """Makes Demucs as of 2020 of a file that is a plain list of tensors.
-
-    At the ends of a segment the package's convolutions meet zeros, where those of 2020 were given more of
-    the track; inside they are the same.
-
-    Attributes:
-        width: channels of the first layer.
-    """
-
-    width: int
-
-    def __call__(self, paths: tuple[Path, ...]) -> nn.Module:
-        """The network with its weights.
-
-        Raises:
-            WeightsError: if they are not this network's.
-        """
-        (path,) = paths
-        network = self.network()
-        load_state(network, {_renamed(name): x.float() for name, x in read_tensors(path).items()}, path)
-        return network
-
-    def network(self) -> nn.Module:
-        """The network with weights that mean nothing yet."""
-        network: nn.Module = Demucs(
-            sources=list(SOURCES),
-            channels=self.width,
-            lstm_layers=2,
-            gelu=False,
-            norm_starts=6,  # in no layer
-            dconv_mode=0,
-            normalize=False,
-        )
-        return network
 
 
 def load(paths: tuple[Path, ...]) -> nn.ModuleList:
@@ -148,12 +94,6 @@ def load_network(path: Path) -> nn.Module:
         raise WeightsError(f"{path} is for the sources {sources}; expected {SOURCES}: choose another file.")
     load_state(network, {name: x.float() for name, x in tensors.items()}, path)
     return network  # type: ignore[no-any-return]
-
-
-def _renamed(name: str) -> str:
-    """A tensor's name today: layers have got a place for a norm before their second convolution."""
-    parts = name.split(".")
-    return ".".join([*parts[:2], "3", *parts[3:]]) if parts[2:3] == ["2"] else name
 
 
 Package = tuple[str, Sequence[Any], dict[str, Any], dict[str, Tensor]]

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from cadenza_remix.demix.network import NetworkSeparator, load_state
-from cadenza_remix.demix.weights import find_weights, read_tensors
+from cadenza_remix.demix.weights import Published, find_weights, read_tensors
 from cadenza_remix.errors import ConfigError
 
 
@@ -19,7 +19,7 @@ def own(
     """The separator.
 
     Args:
-        weights: the file of its tensors.
+        weights: the file of its tensors, or a folder that holds it as `weights*`.
         network: the class, such as `my_network.MyNetwork`; made without arguments, it maps (batch, channels,
             samples) to (batch, sources, channels, samples).
         sources: names of the stems, in the order that it gives them.
@@ -32,7 +32,8 @@ def own(
     """
     load = Load(network)
     load.network_class()
-    found = find_weights([], given=weights, allow_download=allow_download)
+    mine = Published("weights", "your file of weights")
+    found = find_weights([mine], given=weights, allow_download=allow_download)
     return NetworkSeparator(load, found, tuple(sources), **how)
 
 
