@@ -32,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 CONF = next(folder for folder in (HERE / "conf", HERE.parent / "conf") if folder.is_dir())
 DEMO_ROOT = "exp/demo"
 DEMO_EXPERIMENT = "experiment=demo"
-INDECISIVE = ("device", "threads", "allow_download", "licence", "source_url")
+INDECISIVE = ("device", "threads", "batch_size", "allow_download", "licence", "source_url")
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 

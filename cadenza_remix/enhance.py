@@ -1,10 +1,14 @@
 """Separate, remix, amplify and limit: one enhanced FLAC per scene and listener."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from cadenza_remix.config import Run, build, command, decisive, flatten
 from cadenza_remix.parallel import import_early
+
+logger = logging.getLogger(__name__)
+FREE_LICENCES = ("none", "MIT", "BSD-3-Clause", "Apache-2.0", "CC BY 4.0")  # "none": nothing to license
 
 
 def enhance(run: Run) -> bool:
@@ -44,6 +48,8 @@ def enhance(run: Run) -> bool:
         "truncate": settings.truncate,
     }
     claim(path.exp_folder, "enhance", flatten(depends_on), overwrite=settings.overwrite)
+    if separator:
+        warn_of_terms(separator)
     work = Enhancement(
         exp_folder=path.exp_folder,
         music=music,
@@ -65,6 +71,19 @@ def enhance(run: Run) -> bool:
         f"{path.exp_folder / 'enhanced_signals'}"
     )
     return report_failures(path.exp_folder, "enhance", failures)
+
+
+def warn_of_terms(separator: Any) -> None:
+    """Say what keeps a separator's results from being entered or used freely."""
+    if not separator.allowed_by_rules:
+        logger.warning(
+            "The separator learnt from %s, which the challenge's rules do not admit; "
+            "enter no results of it, or choose another separator.",
+            separator.training_data,
+        )
+    licence = getattr(separator, "licence", FREE_LICENCES[0])
+    if licence not in FREE_LICENCES:
+        logger.warning("Terms of the separator's weights: %s.", licence)
 
 
 def _identity(node: Any, separator: Any) -> dict[str, Any]:

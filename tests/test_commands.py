@@ -128,8 +128,12 @@ def test_a_network_gives_the_same_in_every_process_and_its_weights_are_recorded(
     manifest = json.loads((one / "manifest.json").read_text())["enhance"]
     contents = [(openunmix_weights / f"{source}.pth").read_bytes() for source in SOURCES]
     assert manifest["separator.weights"] == [hashlib.sha256(content).hexdigest() for content in contents]
+    assert manifest["separator.training_data"] == "MUSDB18-HQ train"
+    assert manifest["separator.licence"].startswith("MIT; ")
+    assert manifest["separator.source_url"] == "https://zenodo.org/records/3370489"
     # Neither the device nor the threads make other results; other weights do.
-    commands("enhance", more=(*network, "name=one", "device=cpu", "executor.threads=2"))
+    elsewhere = ("device=cpu", "executor.threads=2", "separator.batch_size=2")
+    commands("enhance", more=(*network, "name=one", *elsewhere))
     other = challenge.parent / "other"
     shutil.copytree(openunmix_weights, other, ignore=lambda *_: ["hdemucs.pt"])
     shutil.copy(other / "bass.pth", other / "drums.pth")

@@ -5,19 +5,82 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from cadenza_remix.config import CONF, Settings, build
+from cadenza_remix.demix import bsrnn, bsroformer, demucs_v2, scnet
 from cadenza_remix.demix.base import SOURCES, Separator
+from cadenza_remix.demix.network import NetworkSeparator
 from cadenza_remix.errors import AudioError
 from cadenza_remix.listener import Listener
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.pipeline import separate
 from tests.conftest import SAMPLE_RATE, music
+from tests.references.demucs_files import HYBRID, TRANSFORMER, write_network
 
 STEMS = music(5)
 MIXTURE = np.sum(list(STEMS.values()), axis=0)
+
+
+DEMUCS = ("mdx", "repro_mdx_a_hybrid_only", "htdemucs", "htdemucs_ft", "hdemucs_mmi")
+WEIGHTS = {"hdemucs": "hdemucs_weights", "openunmix": "openunmix_weights", "demucs_v2": "demucs_v2_weights"}
+WEIGHTS |= {name: f"{name}_weights" for name in ("scnet", "scnet_large", "bs_roformer", "bsrnn")}
+WEIGHTS |= dict.fromkeys(DEMUCS, "demucs_folder")
+SMALLER = {
+    "demucs_v2": ["separator.width=4"],
+    "scnet": ["separator.widths=[8,12,16]"],
+    "scnet_large": ["separator.widths=[8,12,16]"],
+    "bs_roformer": ["separator.width=8", "separator.depth=1"],
+    "htdemucs": ["separator.segments.segment_s=1.5"],
+    "htdemucs_ft": ["separator.segments.segment_s=1.5"],
+}
+
+
+@pytest.fixture(scope="session")
+def demucs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small networks in the place of all of Demucs' own; a file says what it holds."""
+    folder = tmp_path_factory.mktemp("demucs")
+    for choice in DEMUCS:
+        for url in OmegaConf.load(CONF / f"separator/{choice}.yaml").files:
+            name = url.rsplit("/", 1)[1].split("-")[0]  # what follows promises another content
+            write_network(folder / f"{name}.th", TRANSFORMER if choice.startswith("htdemucs") else HYBRID)
+    return folder
+
+
+@pytest.fixture
+def demucs_v2_weights(tmp_path: Path) -> Path:
+    return save(demucs_v2.DemucsV2(4), tmp_path)
+
+
+@pytest.fixture
+def scnet_weights(tmp_path: Path) -> Path:
+    return save(scnet.Load((8, 12, 16), (0.175, 0.392), standardised_inside=False).network(), tmp_path)
+
+
+@pytest.fixture
+def scnet_large_weights(scnet_weights: Path) -> Path:
+    return scnet_weights  # the shares of the bands change no weights
+
+
+@pytest.fixture
+def bs_roformer_weights(tmp_path: Path) -> Path:
+    load = bsroformer.Load(n_sources=4, width=8, depth=1, hop=441, mask_expansion=2)
+    return save(load.network(), tmp_path)
+
+
+@pytest.fixture
+def bsrnn_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, value in {"WIDTH": 8, "LSTM_WIDTH": 8, "MASK_WIDTH": 8, "DEPTH": 1}.items():
+        monkeypatch.setattr(bsrnn, name, value)
+    return save(bsrnn.BandSplitRnns(), tmp_path)
+
+
+def save(network: torch.nn.Module, folder: Path) -> Path:
+    torch.save(network.state_dict(), folder / "weights.pth")
+    return folder / "weights.pth"
 
 
 def choices(group: str) -> list[str]:
@@ -32,9 +95,10 @@ def component(group: str, choice: str, *overrides: str) -> Any:
 
 @pytest.fixture(params=choices("separator"))
 def separator(request: pytest.FixtureRequest) -> Separator:
-    """Every separator, networks with weights by formula."""
-    weights = {"hdemucs": "hdemucs_weights", "openunmix": "openunmix_weights"}.get(request.param)
+    """Every separator, networks with weights by formula, or by chance and as small as its settings allow."""
+    weights = WEIGHTS.get(request.param)
     given = [f"separator.weights={request.getfixturevalue(weights)}"] if weights else []
+    given += SMALLER.get(request.param, [])
     made: Separator = component("separator", request.param, *given)
     return made
 
@@ -52,6 +116,9 @@ def test_separators(separator: Separator) -> None:
     assert isinstance(separator.causal, bool)
     assert isinstance(separator.allowed_by_rules, bool)
     assert separator.training_data
+    if isinstance(separator, NetworkSeparator):
+        assert separator.licence
+        assert separator.source_url
     before = MIXTURE.copy()
     stems = separate(separator, MIXTURE, sample_rate=SAMPLE_RATE)
     np.testing.assert_array_equal(MIXTURE, before)
@@ -59,6 +126,14 @@ def test_separators(separator: Separator) -> None:
     again = separator(MIXTURE)
     assert all(np.array_equal(stems[source], again[source]) for source in stems)
     assert not any(stem.any() for stem in separator(np.zeros_like(MIXTURE)).values())
+
+
+def test_what_was_learnt_from_songs_that_are_not_public_is_not_allowed() -> None:
+    settings = {name: OmegaConf.load(CONF / f"separator/{name}.yaml") for name in choices("separator")}
+    refused = {name for name, node in settings.items() if node.get("allowed_by_rules") is False}
+    assert refused == {"htdemucs", "htdemucs_ft", "hdemucs_mmi", "bsrnn"}
+    for name in refused - {"bsrnn"}:  # which has no published weights
+        assert "not public" in settings[name].training_data
 
 
 @pytest.mark.parametrize("choice", ["none", "spectral"])

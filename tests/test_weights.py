@@ -119,7 +119,7 @@ def test_a_folder_must_hold_one_file_for_each_part(tmp_path: Path, names: list[s
     (tmp_path / "folder").mkdir()
     for name in names:
         write(tmp_path / "folder" / name)
-    with pytest.raises(WeightsError, match=r"should hold one file net\*.pth, .pt or .safetensors, but holds"):
+    with pytest.raises(WeightsError, match=r"should hold one file net\* \(\.pth.*\), but holds"):
         find(given=tmp_path / "folder")
 
 

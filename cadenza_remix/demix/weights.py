@@ -19,6 +19,7 @@ from torch.hub import download_url_to_file
 
 from cadenza_remix.errors import WeightsError
 
+KINDS = (".pth", ".pt", ".th", ".ckpt", ".safetensors")
 # As torch.hub: what follows the last dash of a published name is the beginning of the content's SHA-256.
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})\.[a-z]+$")
 
@@ -30,12 +31,12 @@ class Published:
     Attributes:
         part: what the file holds, such as one of four targets; names it in a folder of the user's.
         url: where to fetch it; its last part is the file's name.
-        library_cache: the folder below `$TORCH_HOME/hub` where the library that uses it keeps it.
+        library_cache: the folder below `$TORCH_HOME/hub` where a library that uses it keeps it.
     """
 
     part: str
     url: str
-    library_cache: str
+    library_cache: str | None = None
 
     @property
     def name(self) -> str:
@@ -63,8 +64,8 @@ def find_weights(
 
     Args:
         published: one or more files.
-        given: one file that stands for all of them, or a folder that holds each as `<part>*.pth`, `.pt` or
-            `.safetensors`; None: look into the caches.
+        given: one file that stands for all of them, or a folder that holds each as `<part>*` with one of the
+            endings of `KINDS`; None: look into the caches.
         allow_download: fetch what is in no cache into ours.
 
     Returns:
@@ -94,24 +95,25 @@ def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
 
 
-def _library_cache(published: Published) -> Path:
+def _caches(published: Published) -> list[Path]:
+    if published.library_cache is None:
+        return [own_cache()]
     torch_home = os.environ.get("TORCH_HOME")
     home = Path(torch_home).expanduser() if torch_home else _user_cache() / "torch"
-    return home / "hub" / published.library_cache
+    return [own_cache(), home / "hub" / published.library_cache]
 
 
 def _in_caches(published: Published) -> Path | None:
-    paths = [folder / published.name for folder in (own_cache(), _library_cache(published))]
+    paths = [folder / published.name for folder in _caches(published)]
     return next((path for path in paths if path.is_file()), None)
 
 
 def _in_folder(folder: Path, published: Published) -> Path:
-    kinds = (".pth", ".pt", ".safetensors")
-    paths = [path for path in sorted(folder.glob(f"{published.part}*")) if path.suffix in kinds]
+    paths = [path for path in sorted(folder.glob(f"{published.part}*")) if path.suffix in KINDS]
     if len(paths) != 1:
         found = ", ".join(path.name for path in paths) or "none"
         raise WeightsError(
-            f"{folder} should hold one file {published.part}*.pth, .pt or .safetensors, but holds {found}; "
+            f"{folder} should hold one file {published.part}* ({', '.join(KINDS)}), but holds {found}; "
             f"put {published.url} there."
         )
     return paths[0]
