@@ -32,7 +32,7 @@ class Music:
     def path(self, signal: str) -> Path:
         """The file of a signal; the WAV where there is neither."""
         flac = self.folder / f"{signal}.flac"
-        return flac if flac.is_file() else self.folder / f"{signal}.wav"
+        return flac if audio.is_there(flac) else self.folder / f"{signal}.wav"
 
     def check(self, signals: Iterable[str]) -> Header:
         """Look at the headers only, and return the one they share.
