@@ -167,6 +167,40 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, written: dict[str, Any], t
         read(write_sofa(tmp_path / "s.sofa", **written), 30.0)
 
 
+@pytest.mark.parametrize(
+    ("table", "value", "told"),
+    [
+        ("Data.SamplingRate", 0.0, "is 0 Hz; expected 8000 to 384000 Hz"),
+        ("Data.SamplingRate", np.nan, "is nan Hz"),
+        ("Data.Delay", -1.0, "no negative delay"),
+        ("Data.Delay", 1e9, "at most 10 s of either"),
+        ("Data.Delay", np.inf, "at most 10 s of either"),
+        ("SourcePosition", np.nan, "source positions that are no numbers"),
+        ("Data.IR", 1e30, "more than 1000 times full scale"),
+    ],
+)
+def test_numbers_that_cannot_be_are_named(tmp_path: Path, table: str, value: float, told: str) -> None:
+    path = write_sofa(tmp_path / "s.sofa")
+    with h5py.File(path, "a") as file:
+        file[table][...] = value
+    with pytest.raises(AudioError, match=told):
+        read(path, 30.0)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    content = write_sofa(tmp_path / "s.sofa").read_bytes()
+    refused = 0
+    for place in range(0, 4000, 250):
+        damaged = tmp_path / f"{place}.sofa"
+        damaged.write_bytes(content[:place] + b"\xff" * 250 + content[place + 250 :])
+        try:
+            read(damaged, 30.0)
+        except AudioError as error:
+            assert str(damaged) in str(error)
+            refused += 1
+    assert refused > 5
+
+
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"none\.sofa is missing"):
         read(tmp_path / "none.sofa", 30.0)
