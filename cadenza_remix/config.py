@@ -30,6 +30,7 @@ CONF = next(folder for folder in (HERE / "conf", HERE.parent / "conf") if folder
 DEMO_ROOT = "exp/demo"
 DEMO_EXPERIMENT = "experiment=demo"
 EXIT_FAILED = 1
+EXIT_USAGE = 2  # of Python's own parser
 EXIT_INTERRUPTED = 130
 
 RENAMED_KEYS = {
@@ -48,6 +49,25 @@ RENAMED_KEYS = {
     "scene.number_scenes_per_song": "prepare.scenes_per_song",
     "scene_listener.number_listeners_per_scene": "prepare.listeners_per_scene",
 }
+
+# Of Hydra's options, all but the one that unpickles a file, for which it would also take --experiment.
+OPTIONS = (
+    *(
+        "--help",
+        "-h",
+        "--version",
+        "--cfg",
+        "-c",
+        "--resolve",
+        "--package",
+        "-p",
+        "--run",
+        "-r",
+        "--multirun",
+    ),
+    *("-m", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--info", "-i"),
+    *("--hydra-help", "--shell-completion", "-sc"),
+)
 
 
 @dataclass
@@ -177,6 +197,8 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             sys.exit(f"error: {error}")
         except OmegaConfBaseException as error:
             sys.exit(f"error: {_explain(error)}")
+        except OSError as error:  # a folder that may not be entered, a path longer than any can be
+            sys.exit(f"error: {' '.join(str(error).split())}; correct the path, or who may use it.")
         except KeyboardInterrupt:
             print("Interrupted; the same command continues where this one stopped.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
@@ -191,6 +213,7 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             print(help_text(name, summary))
             return
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+        refuse_unknown_options(sys.argv[1:])
         refuse_renamed_keys(sys.argv[1:])
         sys.argv += demo_by_default(sys.argv[1:])
         ConfigStore.instance().store(name="schema", node=Settings)
@@ -199,6 +222,12 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
         except HydraException as error:
             sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
+        except ValueError as error:
+            if not str(error).startswith("Config group override"):  # Hydra's, at separator=1
+                raise
+            sys.exit(f"error: {error}: say the name of a choice; cadenza-remix {name} --help lists them.")
+        except SystemExit as stop:  # Hydra's parser of options has said what it did not understand
+            sys.exit(EXIT_FAILED if stop.code == EXIT_USAGE else stop.code)
 
     return main
 
@@ -234,6 +263,15 @@ def refuse_renamed_keys(arguments: list[str]) -> None:
         told = renamed(argument.lstrip("+~").split("=")[0])
         if told:
             sys.exit(f"error: {told}")
+
+
+def refuse_unknown_options(arguments: list[str]) -> None:
+    """Stop at an option that does not exist, such as a key written with dashes."""
+    for argument in arguments:
+        option = argument.split("=")[0]
+        if option.startswith("-") and option not in OPTIONS:
+            told = f"There is no option {option}; keys are written without dashes, such as path.root=DIR."
+            sys.exit(f"error: {ConfigError(told)}")
 
 
 def renamed(key: str) -> str | None:
