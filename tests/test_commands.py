@@ -491,13 +491,27 @@ def test_any_number_of_sources_goes_through(challenge: Path, commands: Commands)
     assert "2 failed" in commands("enhance", expect=1, more=("separator=none", two, "name=two"))
 
 
-def test_a_signal_older_than_its_music_is_not_scored(challenge: Path, commands: Commands) -> None:
+def test_a_signal_of_other_music_than_there_is_is_not_scored(challenge: Path, commands: Commands) -> None:
     commands("enhance", "evaluate")
     mixture = challenge / "audio/at_mic_music/train/Plain-hlp_0001/mixture.wav"
     mixture.write_bytes(mixture.read_bytes())  # made anew, as by prepare with another head
     told = commands("evaluate", expect=1)
-    assert f"is older than {mixture}, which it was made from; run enhance again." in told
+    assert f"was made from another {mixture} than there is now; run enhance again." in told
     commands("enhance", "evaluate")
+
+
+@pytest.mark.parametrize("hour", [0, 4e9])  # 1970 and 2096
+def test_a_clock_that_jumps_between_the_commands_changes_nothing(
+    challenge: Path, commands: Commands, hour: float
+) -> None:
+    mixture = song_folder(challenge, "Anna") / "mixture.wav"
+    os.utime(mixture, (hour, hour))
+    commands("enhance", "evaluate", more=("separator=none", "evaluate.small_test=true"))
+    folder = challenge.parent / "exp/none"
+    (signal,) = (folder / "enhanced_signals").iterdir()
+    before = signal.read_bytes(), (folder / "scores.csv").read_bytes()
+    commands("enhance", "evaluate", more=("separator=none", "evaluate.small_test=true"))
+    assert (signal.read_bytes(), (folder / "scores.csv").read_bytes()) == before
 
 
 def test_signals_of_others_may_be_of_any_age(challenge: Path, commands: Commands) -> None:
