@@ -116,7 +116,7 @@ def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; an empty one if the file is missing, no file (a pipe would be waited for), or damaged."""
+    """A JSON object; an empty one if the file is missing, damaged, or a pipe that would be waited for."""
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError, RecursionError):

@@ -103,7 +103,7 @@ class Evaluation:
         return output.read_enhanced(output.enhanced_path(run, pair), duration_s=duration_s, tail_s=tail_s)
 
     def _refuse_outdated(self, pair: Pair, run: Path) -> None:
-        """Notice music made anew after `enhance` made this signal of it; signals of others cannot be outdated.
+        """Notice music made anew after `enhance` made this signal of it; of others' signals nothing is known.
 
         Raises:
             AudioError: if so.
