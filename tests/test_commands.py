@@ -16,7 +16,7 @@ import soundfile
 import soxr
 
 from cadenza_remix.__main__ import main
-from tests.conftest import SAMPLE_RATE, SOURCES, edit_metadata, music, write_wav
+from tests.conftest import SAMPLE_RATE, SOURCES, edit_metadata, music, watched, write_wav
 from tests.test_config import one_sentence, run
 
 SCORE_COLUMNS = ["scene", "song", "listener", "left_score", "right_score", "score"]
@@ -55,7 +55,7 @@ def commands(challenge: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Cap
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo, run once as the README says."""
     folder = tmp_path_factory.mktemp("somewhere")
-    result = run(cwd=folder)
+    result = run(cwd=folder, env=watched(folder))
     assert result.returncode == 0, result.stdout + result.stderr
     assert str(Path("exp/demo")) in result.stdout.splitlines()[-1]
     return folder / "exp/demo"
@@ -81,6 +81,14 @@ def test_the_demo_leaves_everything_it_promises(finished: Path) -> None:
     for scene, listener in wanted:
         info = soundfile.info(finished / "enhanced_signals" / f"{scene}_{listener}_remix.flac")
         assert (info.samplerate, info.channels, info.subtype) == (32000, 2, "PCM_16")
+
+
+def test_the_demo_uses_no_network_and_leaves_no_temporary_file(finished: Path) -> None:
+    folder = finished.parent.parent
+    assert not (folder / "network").exists(), (folder / "network").read_text()
+    assert list((folder / "temporary").iterdir()) == []
+    assert {path.name for path in folder.iterdir()} == {"exp", "site", "temporary"}
+    assert not [path for path in folder.rglob("*") if path.suffix in (".part", ".tmp")]
 
 
 def test_a_second_run_does_nothing_and_changes_nothing(finished: Path) -> None:
