@@ -69,6 +69,16 @@ OPTIONS = (
     *("--hydra-help", "--shell-completion", "-sc"),
 )
 
+RATES_HZ = (8000, 384000)  # as in `audio`, which is too heavy to be imported here
+RANGES = {
+    "sample_rate": RATES_HZ,
+    "remix_sample_rate": RATES_HZ,
+    "HAAQI_sample_rate": (8000, 192000),  # as in `metrics.rates`
+    "nalr.nfir": (2, 1000),  # the filters are designed on a grid of 1024
+    "executor.workers": (1, 1000),
+    "executor.threads": (1, 1000),
+}
+
 
 @dataclass
 class PathSettings:
@@ -308,6 +318,7 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
         path.music_file = path.music_file or path.output_music_file
     settings = OmegaConf.to_object(config)
     assert isinstance(settings, Settings)
+    _refuse_impossible_numbers(flatten(settings))
     return Run(settings, is_demo)
 
 
@@ -324,6 +335,12 @@ def _refuse_unread_keys(config: Any) -> None:
             raise ConfigError(told)
         if key not in known:
             raise ConfigError(f"There is no key {key}; remove it.")
+
+
+def _refuse_impossible_numbers(values: dict[str, Any]) -> None:
+    for key, (low, high) in RANGES.items():
+        if values[key] is not None and not low <= values[key] <= high:
+            raise ConfigError(f"{key} is {values[key]}; give a whole number from {low} to {high}.")
 
 
 def _default_name(config: Any, command_name: str, choices: Any) -> str:

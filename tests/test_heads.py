@@ -245,7 +245,9 @@ def test_the_sphere_equals_files_made_from_it(tmp_path: Path) -> None:
 def test_responses_of_different_lengths_are_refused(tmp_path: Path) -> None:
     for name, n_taps in zip(HEAD.hrtf_files, (235, 11), strict=True):
         write_wav(tmp_path / name, np.eye(2, n_taps), subtype="FLOAT")
-    with pytest.raises(AudioError, match=r"n30\.0\.wav has 235 taps, .*p30\.0\.wav 11; .* equally long"):
+    with pytest.raises(
+        AudioError, match=r"n30\.0\.wav has 235 taps, .*p30\.0\.wav 11; make both equally long"
+    ):
         HrtfFiles(tmp_path)(HEAD, sample_rate=SAMPLE_RATE)
 
 

@@ -55,7 +55,7 @@ class HrtfFiles:
         left, right = (audio.read(file, sample_rate=sample_rate) for file in files)
         if left.shape != right.shape:
             raise AudioError(
-                f"{files[0]} has {left.shape[1]} taps, {files[1]} {right.shape[1]}; both must be equally long."
+                f"{files[0]} has {left.shape[1]} taps, {files[1]} {right.shape[1]}; make both equally long."
             )
         return Head(left, right)
 
