@@ -34,6 +34,7 @@ DEMO_ROOT = "exp/demo"
 DEMO_EXPERIMENT = "experiment=demo"
 INDECISIVE = ("device", "threads", "batch_size", "allow_download", "licence", "source_url")
 EXIT_FAILED = 1
+EXIT_USAGE = 2  # of Python's own parser
 EXIT_INTERRUPTED = 130
 
 RENAMED_KEYS = {
@@ -51,6 +52,35 @@ RENAMED_KEYS = {
     "path.tracklist_file": "nothing, as the tracks are those of the scene list",
     "scene.number_scenes_per_song": "prepare.scenes_per_song",
     "scene_listener.number_listeners_per_scene": "prepare.listeners_per_scene",
+}
+
+# Of Hydra's options, all but the one that unpickles a file, for which it would also take --experiment.
+OPTIONS = (
+    *(
+        "--help",
+        "-h",
+        "--version",
+        "--cfg",
+        "-c",
+        "--resolve",
+        "--package",
+        "-p",
+        "--run",
+        "-r",
+        "--multirun",
+    ),
+    *("-m", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--info", "-i"),
+    *("--hydra-help", "--shell-completion", "-sc"),
+)
+
+RATES_HZ = (8000, 384000)  # as in `audio`, which is too heavy to be imported here
+RANGES = {
+    "sample_rate": RATES_HZ,
+    "remix_sample_rate": RATES_HZ,
+    "HAAQI_sample_rate": (8000, 192000),  # as in `metrics.rates`
+    "nalr.nfir": (2, 1000),  # the filters are designed on a grid of 1024
+    "executor.workers": (1, 1000),
+    "executor.threads": (1, 1000),
 }
 
 
@@ -189,6 +219,8 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             sys.exit(f"error: {error}")
         except OmegaConfBaseException as error:
             sys.exit(f"error: {_explain(error)}")
+        except OSError as error:  # a folder that may not be entered, a path longer than any can be
+            sys.exit(f"error: {' '.join(str(error).split())}; correct the path, or who may use it.")
         except KeyboardInterrupt:
             print("Interrupted; the same command continues where this one stopped.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
@@ -205,6 +237,7 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             print(help_text(name, summary, sys.argv[1:]))
             return
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+        refuse_unknown_options(sys.argv[1:])
         refuse_renamed_keys(sys.argv[1:])
         sys.argv += demo_by_default(sys.argv[1:])
         ConfigStore.instance().store(name="schema", node=Settings)
@@ -213,6 +246,12 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
         except HydraException as error:
             sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
+        except ValueError as error:
+            if not str(error).startswith("Config group override"):  # Hydra's, at separator=1
+                raise
+            sys.exit(f"error: {error}: say the name of a choice; cadenza-remix {name} --help lists them.")
+        except SystemExit as stop:  # Hydra's parser of options has said what it did not understand
+            sys.exit(EXIT_FAILED if stop.code == EXIT_USAGE else stop.code)
 
     return main
 
@@ -250,6 +289,15 @@ def refuse_renamed_keys(arguments: list[str]) -> None:
             sys.exit(f"error: {told}")
 
 
+def refuse_unknown_options(arguments: list[str]) -> None:
+    """Stop at an option that does not exist, such as a key written with dashes."""
+    for argument in arguments:
+        option = argument.split("=")[0]
+        if option.startswith("-") and option not in OPTIONS:
+            told = f"There is no option {option}; keys are written without dashes, such as path.root=DIR."
+            sys.exit(f"error: {ConfigError(told)}")
+
+
 def renamed(key: str) -> str | None:
     """What to say instead of a key of the reference recipe; None if it is not one that changed."""
     for old, new in RENAMED_KEYS.items():
@@ -285,6 +333,7 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
         path.music_file = path.music_file or path.output_music_file
     settings = OmegaConf.to_object(config)
     assert isinstance(settings, Settings)
+    _refuse_impossible_numbers(flatten(settings))
     return Run(settings, is_demo)
 
 
@@ -301,6 +350,12 @@ def _refuse_unread_keys(config: Any) -> None:
             raise ConfigError(told)
         if key not in known:
             raise ConfigError(f"There is no key {key}; remove it.")
+
+
+def _refuse_impossible_numbers(values: dict[str, Any]) -> None:
+    for key, (low, high) in RANGES.items():
+        if values[key] is not None and not low <= values[key] <= high:
+            raise ConfigError(f"{key} is {values[key]}; give a whole number from {low} to {high}.")
 
 
 def _default_name(config: Any, command_name: str, choices: Any) -> str:

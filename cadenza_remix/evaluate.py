@@ -71,7 +71,7 @@ def score_separation(
     from cadenza_remix.results import SEPARATION, write_separation
 
     manifest = claimed(folder, "enhance")
-    used = manifest.get("stems", settings.stems)
+    used = str(manifest.get("stems", settings.stems))
     given = used.lower() not in ("separate", "true")
     stems = Path(used) if given else folder / "stems"
     if not stems.is_dir() or not (given or manifest.get("keep_stems", True)):

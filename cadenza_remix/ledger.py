@@ -44,15 +44,17 @@ class Ledger:
 
     def read(self, job: str) -> dict[str, Record]:
         """The records of a job by name; none if the file is missing or damaged."""
-        try:
-            content = json.loads(self._path(job).read_text(encoding="utf-8"))
-            return {name: Record(**record) for name, record in content["records"].items()}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        content = _read_object(self._path(job))
+        records = content.get("records", {})
+        if content.get("seal") != fingerprint(records):
             return {}
+        return {name: Record(**record) for name, record in records.items()}
 
     def write(self, job: str, records: dict[str, Record]) -> None:
         """Replace the records of a job."""
-        content = {"job": job, "records": {name: asdict(record) for name, record in records.items()}}
+        plain = {name: asdict(record) for name, record in records.items()}
+        as_read = json.loads(json.dumps(plain))  # numbers and names as they come back
+        content = {"job": job, "records": as_read, "seal": fingerprint(as_read)}
         write_text(self._path(job), json.dumps(content, indent=1))
 
     def _path(self, job: str) -> Path:
@@ -108,9 +110,15 @@ def claimed(folder: Path, command: str) -> dict[str, Any]:
     return settings
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    manifest = _read_object(folder / MANIFEST)
+    return {command: settings for command, settings in manifest.items() if isinstance(settings, dict)}
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; an empty one if the file is missing, damaged, or a pipe that would be waited for."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError):
         return {}
-    return manifest
+    return content if isinstance(content, dict) else {}

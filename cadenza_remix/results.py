@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from cadenza_remix.audio import is_there
 from cadenza_remix.errors import MetadataError
 from cadenza_remix.output import replacing
 from cadenza_remix.scenes import Outcome, Pair
@@ -15,6 +17,8 @@ PAIR_COLUMNS = ("scene", "song", "listener")
 SCORE_COLUMNS = (*PAIR_COLUMNS, "left_score", "right_score", "score")
 FAILURE_COLUMNS = ("command", *PAIR_COLUMNS, "cause")
 SEPARATION_COLUMNS = ("song", "source", "sdr", "si_sdr")
+NUMBERS = (*SCORE_COLUMNS[3:], "clipped_percent", "seconds", *SEPARATION_COLUMNS[2:])
+FINITE = (*SCORE_COLUMNS[3:], "clipped_percent")  # a stem may be silent or perfect
 SUMMARY_COLUMNS = ("group", "name", "pairs", "left_score", "right_score", "score", "clipped_percent")
 
 
@@ -58,7 +62,14 @@ def read_scores(exp_folder: Path) -> pd.DataFrame:
     """
     scores = _read(exp_folder / SCORES, SCORE_COLUMNS)
     details = _read(exp_folder / DETAILS, (*PAIR_COLUMNS, "clipped_percent"))
-    return scores.merge(details, on=list(PAIR_COLUMNS), how="left", validate="one_to_one")
+    pairs = list(PAIR_COLUMNS)
+    for name, table, other in ((SCORES, scores, details), (DETAILS, details, scores)):
+        if table.duplicated(pairs).any() or len(table) != len(table.merge(other[pairs], on=pairs)):
+            raise MetadataError(
+                f"{exp_folder / name} should name each pair once, and {SCORES} and {DETAILS} the same ones; "
+                "remove it and run evaluate again."
+            )
+    return scores.merge(details, on=pairs)
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +107,6 @@ def separation_means(exp_folder: Path) -> pd.DataFrame:
         return pd.DataFrame(columns=list(SEPARATION_COLUMNS[1:]))
     table = _read(path, SEPARATION_COLUMNS)
     scores = list(SEPARATION_COLUMNS[2:])
-    table[scores] = table[scores].apply(pd.to_numeric)
     return table.groupby("source", sort=False)[scores].mean().reset_index()
 
 
@@ -110,14 +120,22 @@ def _write(path: Path, table: pd.DataFrame) -> None:
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    if not is_there(path):
+        raise MetadataError(f"{path} is missing; run evaluate first.")
     try:
         # Names are text even where they look like numbers or missing values ("NA", "007").
         table = pd.read_csv(path, dtype=dict.fromkeys((*PAIR_COLUMNS, "status"), str), keep_default_na=False)
-    except FileNotFoundError:
-        raise MetadataError(f"{path} is missing; run evaluate first.") from None
+        missing = [column for column in columns if column not in table.columns]
+        if missing:
+            raise ValueError(f"it lacks the columns {missing}")
+        if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for their names
+            raise ValueError("its rows have more values than columns")
+        for column in (column for column in columns if column in NUMBERS):
+            table[column] = pd.to_numeric(table[column]).astype(float)
+            if column in FINITE and not np.isfinite(table[column]).all():
+                raise ValueError(f"{column} should be a number in every row")
     except (OSError, ValueError) as error:
-        raise MetadataError(f"{path} is not a readable CSV file ({error}); run evaluate again.") from error
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise MetadataError(f"{path} lacks the columns {missing}; run evaluate again.")
+        raise MetadataError(
+            f"{path} is not a readable table ({error}); remove it and run evaluate again."
+        ) from error
     return table

@@ -1,6 +1,7 @@
 """A tiny challenge folder, and where the real material lies."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -121,6 +122,31 @@ def challenge(tmp_path: Path) -> Path:
         },
     )
     return root
+
+
+WITNESS = """
+import os, sys
+def note(event, details):
+    if event.startswith("socket.") and event not in QUIET and not isinstance(details[-1], (str, bytes)):
+        with open(os.environ["WITNESSED"], "a") as file:
+            print(event, details[1:], file=file)
+QUIET = ("socket.__new__", "socket.gethostname")
+sys.addaudithook(note)
+"""
+
+
+def watched(folder: Path) -> dict[str, str]:
+    """An environment in which every Python writes what it does with the network to `folder/network`.
+
+    Workers are reached by sockets of this machine, whose addresses are no pairs of a host and a port.
+    Temporary files go to `folder/temporary`.
+    """
+    (folder / "temporary").mkdir()
+    (folder / "site").mkdir()
+    (folder / "site/sitecustomize.py").write_text(WITNESS, encoding="utf-8")
+    python_path = os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", "")])
+    places = {"TMPDIR": str(folder / "temporary"), "WITNESSED": str(folder / "network")}
+    return os.environ | places | {"PYTHONPATH": python_path}
 
 
 def write_metadata(root: Path, files: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import soxr
 
-from tests.conftest import SAMPLE_RATE, SOURCES, Commands, edit_metadata, music, write_wav
+from tests.conftest import SAMPLE_RATE, SOURCES, Commands, edit_metadata, music, watched, write_wav
 from tests.test_config import one_sentence, run
 
 SCORE_COLUMNS = ["scene", "song", "listener", "left_score", "right_score", "score"]
@@ -28,7 +28,7 @@ def song_folder(challenge: Path, start: str) -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo, run once as the README says."""
     folder = tmp_path_factory.mktemp("somewhere")
-    result = run(cwd=folder)
+    result = run(cwd=folder, env=watched(folder))
     assert result.returncode == 0, result.stdout + result.stderr
     assert str(Path("exp/demo")) in result.stdout.splitlines()[-1]
     return folder / "exp/demo"
@@ -54,6 +54,14 @@ def test_the_demo_leaves_everything_it_promises(finished: Path) -> None:
     for scene, listener in wanted:
         info = soundfile.info(finished / "enhanced_signals" / f"{scene}_{listener}_remix.flac")
         assert (info.samplerate, info.channels, info.subtype) == (32000, 2, "PCM_16")
+
+
+def test_the_demo_uses_no_network_and_leaves_no_temporary_file(finished: Path) -> None:
+    folder = finished.parent.parent
+    assert not (folder / "network").exists(), (folder / "network").read_text()
+    assert list((folder / "temporary").iterdir()) == []
+    assert {path.name for path in folder.iterdir()} == {"exp", "site", "temporary"}
+    assert not [path for path in folder.rglob("*") if path.suffix in (".part", ".tmp")]
 
 
 def test_a_second_run_does_nothing_and_changes_nothing(finished: Path) -> None:
@@ -468,13 +476,27 @@ def test_any_number_of_sources_goes_through(challenge: Path, commands: Commands)
     assert "2 failed" in commands("enhance", expect=1, more=("separator=none", two, "name=two"))
 
 
-def test_a_signal_older_than_its_music_is_not_scored(challenge: Path, commands: Commands) -> None:
+def test_a_signal_of_other_music_than_there_is_is_not_scored(challenge: Path, commands: Commands) -> None:
     commands("enhance", "evaluate")
     mixture = challenge / "audio/at_mic_music/train/Plain-hlp_0001/mixture.wav"
     mixture.write_bytes(mixture.read_bytes())  # made anew, as by prepare with another head
     told = commands("evaluate", expect=1)
-    assert f"is older than {mixture}, which it was made from; run enhance again." in told
+    assert f"was made from another {mixture} than there is now; run enhance again." in told
     commands("enhance", "evaluate")
+
+
+@pytest.mark.parametrize("hour", [0, 4e9])  # 1970 and 2096
+def test_a_clock_that_jumps_between_the_commands_changes_nothing(
+    challenge: Path, commands: Commands, hour: float
+) -> None:
+    mixture = song_folder(challenge, "Anna") / "mixture.wav"
+    os.utime(mixture, (hour, hour))
+    commands("enhance", "evaluate", more=("separator=none", "evaluate.small_test=true"))
+    folder = challenge.parent / "exp/none"
+    (signal,) = (folder / "enhanced_signals").iterdir()
+    before = signal.read_bytes(), (folder / "scores.csv").read_bytes()
+    commands("enhance", "evaluate", more=("separator=none", "evaluate.small_test=true"))
+    assert (signal.read_bytes(), (folder / "scores.csv").read_bytes()) == before
 
 
 def test_signals_of_others_may_be_of_any_age(challenge: Path, commands: Commands) -> None:

@@ -5,10 +5,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from cadenza_remix import __version__
+from cadenza_remix import __version__, audio, config
+from cadenza_remix.amplify.nalr import Nalr
 from cadenza_remix.config import RENAMED_KEYS, Settings, _keys, renamed
+from cadenza_remix.listener import Listener
+from cadenza_remix.metrics import rates
 
 HEAVY = ("numpy", "scipy", "torch", "pandas", "numba", "soundfile")
 
@@ -75,6 +79,21 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         ),
         (["enhance", "separator=hdemucs", "separator.weights=3"], "weights is 3; give a text or null."),
         (["enhance", "device=gpu"], "device=gpu is not known; say auto, cpu, cuda"),
+        (
+            ["enhance", "--experiment=demo"],
+            "There is no option --experiment; keys are written without dashes",
+        ),
+        (["enhance", "--path.root", "x"], "There is no option --path.root"),
+        (["enhance", "limiter=0"], "Config group override must be a string or a list. Got int: say the name"),
+        (["enhance", "path.root=/" + "x" * 300, "separator=none"], "File name too long"),
+        (["report", "path.exp_folder=/" + "x" * 300], "is missing; run evaluate first"),
+        (["enhance", "remix_sample_rate=7", "separator=none"], "remix_sample_rate is 7; give a whole number"),
+        (
+            ["evaluate", "HAAQI_sample_rate=0", "name=x"],
+            "HAAQI_sample_rate is 0; give a whole number from 8000",
+        ),
+        (["enhance", "nalr.nfir=-220", "separator=none"], "nalr.nfir is -220; give a whole number from 2 to"),
+        (["enhance", "executor.workers=-3", "separator=none"], "executor.workers is -3; give a whole number"),
         (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
         (["enhence"], "there is no command 'enhence'"),
     ],
@@ -82,6 +101,14 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
 def test_wrong_input_is_one_sentence(tmp_path: Path, arguments: list[str], told: str) -> None:
     assert told in one_sentence(run(*arguments, cwd=tmp_path))
     assert not any(tmp_path.iterdir())
+
+
+def test_the_ranges_are_those_of_the_stages(listener: Listener) -> None:
+    assert config.RATES_HZ == audio.RATES_HZ
+    assert config.RANGES["HAAQI_sample_rate"] == rates.RATES_HZ
+    for nfir in config.RANGES["nalr.nfir"]:
+        amplified = Nalr(nfir)(np.ones((2, 2000)), listener, sample_rate=44100)
+        assert np.isfinite(amplified).all()
 
 
 @pytest.mark.parametrize("key", RENAMED_KEYS)

@@ -1,9 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from cadenza_remix.errors import ConfigError
-from cadenza_remix.ledger import Ledger, Record, claim, stamps
+from cadenza_remix.ledger import Ledger, Record, claim, claimed, stamps
 
 
 def test_a_record_is_current_while_its_origin_and_its_files_are_the_same(tmp_path: Path) -> None:
@@ -32,6 +33,46 @@ def test_a_damaged_ledger_holds_nothing(tmp_path: Path, content: str) -> None:
     ledger.write("song", {"pair": Record("origin")})
     next(tmp_path.iterdir()).write_text(content)
     assert ledger.read("song") == {}
+
+
+def test_a_changed_character_makes_a_ledger_worthless(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.write("song", {"pair": Record("origin", {"file": "stamp"}, {"score": 0.5, "none": float("nan")})})
+    (path,) = tmp_path.iterdir()
+    assert ledger.read("song")
+    path.write_text(path.read_text().replace("0.5", "0.6"))
+    assert ledger.read("song") == {}
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"enhance": 7}', '["enhance"]', "\x00", None])
+def test_a_damaged_manifest_says_nothing(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "manifest.json"
+    os.mkfifo(path) if content is None else path.write_text(content)
+    assert claimed(tmp_path, "enhance") == {}
+    claim(tmp_path, "enhance", {"limiter": "a"}, overwrite=False)
+    assert claimed(tmp_path, "enhance") == {"limiter": "a"}
+
+
+def test_a_pipe_in_place_of_a_ledger_is_not_waited_for(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.write("song", {"pair": Record("origin")})
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    os.mkfifo(path)
+    assert ledger.read("song") == {}
+    ledger.write("song", {"pair": Record("origin")})
+    assert ledger.read("song") == {"pair": Record("origin")}
+
+
+def test_a_clock_that_jumps_makes_nothing_current_or_outdated(tmp_path: Path) -> None:
+    file = tmp_path / "made.flac"
+    file.write_text("content")
+    for made_at in (0, 4e9):  # 1970 and 2096
+        os.utime(file, (made_at, made_at))
+        record = Record("origin", stamps([file]))
+        assert record.is_current("origin")
+        os.utime(file, (1.7e9, 1.7e9))  # touched again, at whatever hour
+        assert not record.is_current("origin")
 
 
 def test_a_folder_keeps_its_settings(tmp_path: Path) -> None:

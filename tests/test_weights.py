@@ -2,7 +2,9 @@
 
 import hashlib
 import http.server
+import os
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +123,28 @@ def test_a_folder_must_hold_one_file_for_each_part(tmp_path: Path, names: list[s
         write(tmp_path / "folder" / name)
     with pytest.raises(WeightsError, match=r"should hold one file net\* \(\.pth.*\), but holds"):
         find(given=tmp_path / "folder")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "net.pt")
+    with pytest.raises(WeightsError, match=r"net\.pt cannot be read \(No such file"):
+        find(given=tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_weights_damaged_anywhere_are_refused_or_read_in_full(tmp_path: Path, zipped: bool) -> None:
+    torch.save(TENSORS, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
+    content = (tmp_path / "a.pt").read_bytes()
+    refused = 0
+    for place in range(0, len(content), 5):
+        (tmp_path / "b.pt").write_bytes(content[:place] + b"(\x8bt." + content[place:])
+        with warnings.catch_warnings():  # PyTorch's, of protocols that it does not know
+            warnings.simplefilter("ignore")
+            try:
+                assert all(isinstance(x, torch.Tensor) for x in read_tensors(tmp_path / "b.pt").values())
+            except WeightsError:
+                refused += 1
+    assert refused > 20
 
 
 def test_a_wrong_path_is_named(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The challenge's folder: which pairs there are, and the music that belongs to them."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -32,7 +32,7 @@ class Music:
     def path(self, signal: str) -> Path:
         """The file of a signal; the WAV where there is neither."""
         flac = self.folder / f"{signal}.flac"
-        return flac if flac.is_file() else self.folder / f"{signal}.wav"
+        return flac if audio.is_there(flac) else self.folder / f"{signal}.wav"
 
     def check(self, signals: Iterable[str]) -> Header:
         """Look at the headers only, and return the one they share.
@@ -111,7 +111,17 @@ def read_pairs(files: PairFiles, *, every_nth: int = 1) -> list[Pair]:
         where = f"{files.scene_listeners_file}, {name} names listener"
         people = [look_up(listeners, key, where, files.listeners_file) for key in listener_ids]
         pairs += [Pair(Scene(name, entry.song, gain), listener) for listener in people]
+    _check_names(pairs, files.scene_listeners_file)
     return pairs[::every_nth]
+
+
+def _check_names(pairs: Sequence[Pair], file: Path) -> None:
+    """Refuse pairs whose results would not have a file, or a line, of their own."""
+    names = [f"{pair.scene.name}_{pair.listener.name}" for pair in pairs]
+    for name in names:
+        metadata.file_name(name, str(file))
+    metadata.refuse_clashes(names, file)
+    metadata.refuse_clashes((pair.name for pair in pairs), file)
 
 
 def read_dry_songs(

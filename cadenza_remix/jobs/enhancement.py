@@ -14,7 +14,7 @@ from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.errors import AudioError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
-from cadenza_remix.ledger import Record, fingerprint, stamps
+from cadenza_remix.ledger import Record, fingerprint, stamp, stamps
 from cadenza_remix.limit import Limiter
 from cadenza_remix.scenes import Job, Outcome, Pair
 
@@ -125,7 +125,9 @@ class Enhancement:
             truncate=self.truncate,
         )
         seconds = round(time.perf_counter() - begin_s, 3)
-        return Record(self._origin(pair, self.exp_folder), stamps([path]), {"seconds": seconds})
+        mixture = self.music[pair.scene.song].path(MIXTURE)
+        values = {"seconds": seconds, "mixture": stamp(mixture)}
+        return Record(self._origin(pair, self.exp_folder), stamps([path]), values)
 
     def _origin(self, pair: Pair, _run: Path) -> str:
         inputs = [self.music[pair.scene.song].path(MIXTURE)]

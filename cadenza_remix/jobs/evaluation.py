@@ -12,7 +12,7 @@ from cadenza_remix import output, pipeline
 from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.errors import AudioError, CadenzaError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
-from cadenza_remix.ledger import Ledger, Record, fingerprint, stamps
+from cadenza_remix.ledger import Ledger, Record, fingerprint, stamp, stamps
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.output import Enhanced
 from cadenza_remix.scenes import Job, Outcome, Pair, rng_of
@@ -103,15 +103,16 @@ class Evaluation:
         return output.read_enhanced(output.enhanced_path(run, pair), duration_s=duration_s, tail_s=tail_s)
 
     def _refuse_outdated(self, pair: Pair, run: Path) -> None:
-        """Notice music made anew after `enhance` made this signal of it; signals of others have no age.
+        """Notice music made anew after `enhance` made this signal of it; of others' signals nothing is known.
 
         Raises:
             AudioError: if so.
         """
         path, mixture = output.enhanced_path(run, pair), self.music[pair.scene.song].path(MIXTURE)
-        ours = pair.name in Ledger(run / "parts" / "enhance").read(pair.scene.song)
-        if ours and path.is_file() and path.stat().st_mtime_ns < mixture.stat().st_mtime_ns:
-            raise AudioError(f"{path} is older than {mixture}, which it was made from; run enhance again.")
+        record = Ledger(run / "parts" / "enhance").read(pair.scene.song).get(pair.name)
+        # Not by which file is older, as clocks jump.
+        if record and record.values.get("mixture") != stamp(mixture):
+            raise AudioError(f"{path} was made from another {mixture} than there is now; run enhance again.")
 
     def _status(self, enhanced: Enhanced) -> str:
         """What is odd about a signal that can be scored all the same."""

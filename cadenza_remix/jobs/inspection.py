@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cadenza_remix import output
-from cadenza_remix.audio import read_header
+from cadenza_remix.audio import is_there, read_header
 from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.errors import AudioError
 from cadenza_remix.pipeline import REFERENCE_AMPLIFIER
@@ -75,7 +75,7 @@ class Inspection:
 
     def _inspect(self, pair: Pair, duration_s: float, tail_s: float) -> Inspected:
         path = output.enhanced_path(self.exp_folder, pair)
-        if not path.is_file():
+        if not is_there(path):
             return Inspected(
                 path, failed="there", cause=f"{path} is missing; enhance it, or correct its name."
             )
