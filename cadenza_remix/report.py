@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cadenza_remix.config import PathSettings, Run, Settings, command
+from cadenza_remix.errors import MetadataError
 from cadenza_remix.parallel import import_early
 
 if TYPE_CHECKING:  # --help and --cfg answer at once
     import pandas as pd
 
+    from cadenza_remix.reporting.clips import Excerpt
     from cadenza_remix.reporting.page import Heard
     from cadenza_remix.reporting.runs import RunResult
     from cadenza_remix.scenes import Pair
@@ -30,8 +32,9 @@ def report(run: Run) -> bool:
     from cadenza_remix.reporting import page, runs, tables
 
     settings, path = run.settings, run.settings.path
+    scores = {folder: results.read_scores(folder) for folder in settings.runs or [path.exp_folder]}
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
-    shown = runs.read_runs(settings.runs or [path.exp_folder], describe(path, pairs))
+    shown = runs.read_runs(scores, describe(path, pairs))
     for one in shown:
         summary = tables.summarise(one.scores)
         results.write_summary(one.folder, summary)
@@ -76,12 +79,8 @@ def listen(
     settings: Settings, shown: Sequence["RunResult"], pairs: Sequence["Pair"]
 ) -> dict[str, list["Heard"]]:
     """The pairs on which the first run is worst and best, with excerpts of what was made of them."""
-    from cadenza_remix.datasets.challenge import read_music
-    from cadenza_remix.jobs.listening import Listening
-    from cadenza_remix.parallel import run_all
-    from cadenza_remix.reporting import charts, tables
+    from cadenza_remix.reporting import tables
     from cadenza_remix.reporting.page import Heard
-    from cadenza_remix.scenes import Job
 
     worst, best = tables.extremes(shown[0].scores, worst=WORST, best=BEST)
     by_key = {(pair.scene.name, pair.listener.name): pair for pair in pairs}
@@ -89,21 +88,38 @@ def listen(
         heading: [by_key[key] for key in zip(table["scene"], table["listener"], strict=True)]
         for heading, table in {"Lowest scores": worst, "Highest scores": best}.items()
     }
+    excerpts = cut(settings, shown, [pair for those in chosen.values() for pair in those])
+    return {
+        heading: [Heard(pair, excerpts[pair.name]) for pair in those] for heading, those in chosen.items()
+    }
+
+
+def cut(
+    settings: Settings, shown: Sequence["RunResult"], pairs: Sequence["Pair"]
+) -> dict[str, "Excerpt | str"]:
+    """An excerpt of each pair by name, or why there is none."""
+    from cadenza_remix.datasets.challenge import read_music
+    from cadenza_remix.jobs.listening import Listening
+    from cadenza_remix.parallel import run_all
+    from cadenza_remix.reporting import charts
+    from cadenza_remix.scenes import Job
+
+    path = settings.path
+    try:
+        music = read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate)
+    except MetadataError as error:  # scores can be shown where the music is not
+        return dict.fromkeys((pair.name for pair in pairs), str(error))
     scenes: dict[str, list[Pair]] = {}
-    for pair in (pair for those in chosen.values() for pair in those):
+    for pair in pairs:
         scenes.setdefault(pair.scene.name, []).append(pair)
     jobs = [Job(those[0].scene.song, tuple(those)) for those in scenes.values()]
-    path = settings.path
     systems = [shown[0], *(one for one in charts.lanes_and_limits(shown)[0] if one is not shown[0])]
-    work = Listening(
-        runs={one.label: one.folder for one in systems[:MOST_SYSTEMS_HEARD]},
-        music=read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate),
-        sample_rate=settings.sample_rate,
-    )
-    excerpts = {}
+    heard = {one.label: one.folder for one in systems[:MOST_SYSTEMS_HEARD]}
+    work = Listening(heard, music, settings.sample_rate)
+    excerpts: dict[str, Excerpt | str] = {}
     for job, made in run_all(work, jobs, workers=settings.executor.workers):
         excerpts |= dict.fromkeys((pair.name for pair in job.pairs), made) if isinstance(made, str) else made
-    return {heading: [Heard(pair, excerpts[pair.name]) for pair in those] for heading, those in chosen.items()}
+    return excerpts
 
 
 main = command("report", "Show how runs did, in report.html, summary.csv and the console.", report)

@@ -46,9 +46,17 @@ class Page:
         assert "error" not in answer, answer
         return answer["result"]
 
-    def open(self, path: Path, *, width: int, height: int, scheme: str = "light", phone: bool = False) -> None:
+    def open(
+        self, path: Path, *, width: int, height: int, scheme: str = "light", phone: bool = False
+    ) -> None:
         """Show a file and wait until it has been loaded."""
-        self("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+        self(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=phone,
+        )
         self("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.events.clear()
         self("Page.navigate", url=path.as_uri())
@@ -56,7 +64,7 @@ class Page:
             self.events.append(self._receive())
 
     def run(self, script: str) -> Any:
-        """What a script in the page gives; waits if it is a promise. It may play sound as if it was clicked."""
+        """What a script in the page gives, awaited if it is a promise; it may play sound, as a click may."""
         told = self(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, userGesture=True
         )
@@ -90,10 +98,25 @@ def browser(profile: Path) -> Iterator[Page]:
     hears, told = os.pipe()
     heard, tells = os.pipe()
 
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--mute-audio", "--hide-scrollbars")
+    options = (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--mute-audio",
+        "--hide-scrollbars",
+        "--remote-debugging-pipe",
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", LAUNCH, str(hears), str(tells), PROGRAM, *options]
-        + ["--remote-debugging-pipe", f"--user-data-dir={profile}"],
+        [
+            sys.executable,
+            "-c",
+            LAUNCH,
+            str(hears),
+            str(tells),
+            PROGRAM,
+            *options,
+            f"--user-data-dir={profile}",
+        ],
         pass_fds=(hears, tells),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

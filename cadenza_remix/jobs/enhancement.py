@@ -128,9 +128,7 @@ class Enhancement:
             truncate=self.truncate,
         )
         seconds = round(time.perf_counter() - begin_s, 3)
-        return Record(
-            self._origin(pair, self.exp_folder), stamps([path]), {"seconds": seconds, **separation}
-        )
+        return Record(self._origin(pair, self.exp_folder), stamps([path]), {"seconds": seconds, **separation})
 
     def _origin(self, pair: Pair, _run: Path) -> str:
         inputs = [self.music[pair.scene.song].path(MIXTURE)]

@@ -1,4 +1,4 @@
-"""Where things stand in a chart. The page draws it with x in percent, so that text keeps its size on any screen."""
+"""Where things stand in a chart; the page draws it with x in percent, so that text keeps its size."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,11 @@ class Axis:
     @classmethod
     def over(cls, values: pd.Series, *, zero: bool = False) -> "Axis":
         """The shortest axis that holds all values, and zero if it must, between two of its lines."""
-        held = pd.concat([values.dropna(), pd.Series([0.0])]) if zero or values.dropna().empty else values.dropna()
+        held = (
+            pd.concat([values.dropna(), pd.Series([0.0])])
+            if zero or values.dropna().empty
+            else values.dropna()
+        )
         low, high = float(held.min()), float(held.max())
         step = next((each for each in STEPS if (high - low) / each <= MOST_LINES - 2), STEPS[-1])
         first, last = math.floor(low / step), math.ceil(high / step)
@@ -63,7 +67,7 @@ class Row:
 
 
 def rows(group: str, runs: Sequence[RunResult]) -> list[Row]:
-    """The rows of a chart of ears by group: severities ascending, music from the lowest score, others by name."""
+    """A chart of ears by group: severities ascending, music from the lowest score on, others by name."""
     shown, floor, ceiling = lanes_and_limits(runs)
     ears = {run.label: tables.by_ear(run.scores).assign(all="all") for run in runs}
     names = pd.concat([table[group] for table in ears.values()]).unique()
@@ -139,6 +143,8 @@ def audiogram_told(listener: Listener) -> str:
     ears = zip(tables.EARS, listener.ears, strict=True)
     return "; ".join(
         f"{ear} ear "
-        + ", ".join(f"{level:g} at {hz:g} Hz" for hz, level in zip(a.frequencies_hz, a.levels_db_hl, strict=True))
+        + ", ".join(
+            f"{level:g} at {hz:g} Hz" for hz, level in zip(a.frequencies_hz, a.levels_db_hl, strict=True)
+        )
         for ear, a in ears
     )

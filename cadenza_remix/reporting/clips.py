@@ -4,6 +4,7 @@ import io
 import math
 import struct
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy.typing as npt
 import soundfile
 
 from cadenza_remix.audio import resample
-from cadenza_remix.loudness import amplitude, integrated_loudness, matching_gain_db
+from cadenza_remix.loudness import amplitude, integrated_loudness
 
 Signal = npt.NDArray[np.float32]
+EXCERPT_S = 6.0
 OPUS_RATE = 48000  # Hz, what Opus works at
 OPUS_COMPRESSION = 0.87  # of libsndfile's scale from 0 to 1: about 80 kbit/s
 LOUDEST_LUFS = -23.0  # EBU R 128; softer if a peak would come above PEAK_DB
@@ -44,6 +46,27 @@ class Clip:
     peak_db: float
 
 
+@dataclass(frozen=True)
+class Excerpt:
+    """The same few seconds of all signals of a pair.
+
+    Attributes:
+        start_s: where they begin.
+        duration_s: how long they last.
+        song_s: how long the song is.
+        enhanced: what each run made, by the run's label.
+        reference: the ideal signal, which HAAQI compares with.
+        mixture: what arrives at the microphones.
+    """
+
+    start_s: float
+    duration_s: float
+    song_s: float
+    enhanced: Mapping[str, Clip]
+    reference: Clip
+    mixture: Clip
+
+
 def loudest(signal: npt.NDArray[np.floating], *, sample_rate: int, seconds: float) -> float:
     """Where the excerpt of most energy begins, in seconds; 0 if the signal is shorter than that.
 
@@ -57,42 +80,36 @@ def loudest(signal: npt.NDArray[np.floating], *, sample_rate: int, seconds: floa
     blocks = np.add.reduceat(energy, np.arange(0, len(energy), step))
     length = min(math.ceil(seconds * sample_rate / step), len(blocks))
     sums = np.convolve(blocks, np.ones(length), mode="valid")
-    latest = max(signal.shape[1] / sample_rate - seconds, 0.0)
-    return min(float(np.argmax(sums)) * step / sample_rate, latest)
+    latest: float = max(signal.shape[1] / sample_rate - seconds, 0.0)
+    return min(float(np.argmax(sums) * step / sample_rate), latest)
 
 
-def make_clips(signals: dict[str, tuple[Signal, int]]) -> dict[str, Clip]:
+def make_clips(signals: Sequence[tuple[Signal, int]]) -> list[Clip]:
     """Bring excerpts to one loudness and show them.
 
     Args:
-        signals: each (2, samples) at its rate in Hz, at least 0.4 s of it.
+        signals: each (2, samples) with its rate in Hz, at least 0.4 s of it.
 
     Returns:
-        A clip of each; all at -23 LUFS, or softer by as much as keeps every peak 1 dB below full scale.
+        A clip of each; all at -23 LUFS, or softer by as much as keeps every peak 1 dB below full scale. One
+        that is silent stays so.
 
     Raises:
         AudioError: if the excerpts are too short to have a loudness.
     """
-    excerpts = {name: resample(signal, rate, OPUS_RATE) for name, (signal, rate) in signals.items()}
-    loudness = {name: integrated_loudness(each, sample_rate=OPUS_RATE) for name, each in excerpts.items()}
-    peaks = {name: _db(np.abs(each).max()) for name, each in excerpts.items()}
-    heard = [name for name in excerpts if math.isfinite(loudness[name])]
-    target = min([LOUDEST_LUFS, *(PEAK_DB - peaks[name] + loudness[name] for name in heard)])
-    played = {}
-    for name, excerpt in excerpts.items():
-        gain_db = matching_gain_db(excerpt, target, sample_rate=OPUS_RATE) if name in heard else 0.0
-        played[name] = _faded(excerpt * np.float32(amplitude(gain_db)))
-    bands = {name: band_powers(each) for name, each in played.items()}
-    most = max(float(each.max()) for each in bands.values())
-    return {
-        name: Clip(
-            opus=_opus(played[name]),
-            spectrogram=_picture(bands[name], most),
-            loudness_lufs=loudness[name],
-            peak_db=peaks[name],
-        )
-        for name in excerpts
-    }
+    excerpts = [resample(signal, rate, OPUS_RATE) for signal, rate in signals]
+    loudness = [integrated_loudness(each, sample_rate=OPUS_RATE) for each in excerpts]
+    peaks = [_db(float(np.abs(each).max())) for each in excerpts]
+    known = [(peak, lufs) for peak, lufs in zip(peaks, loudness, strict=True) if math.isfinite(lufs)]
+    target = min([LOUDEST_LUFS, *(PEAK_DB - peak + lufs for peak, lufs in known)])
+    gains = [amplitude(target - lufs) if math.isfinite(lufs) else 1.0 for lufs in loudness]
+    played = [_faded(each * np.float32(gain)) for each, gain in zip(excerpts, gains, strict=True)]
+    bands = [band_powers(each) for each in played]
+    most = max(float(each.max()) for each in bands)
+    return [
+        Clip(opus=_opus(signal), spectrogram=_picture(powers, most), loudness_lufs=lufs, peak_db=peak)
+        for signal, powers, lufs, peak in zip(played, bands, loudness, peaks, strict=True)
+    ]
 
 
 def band_powers(signal: Signal) -> npt.NDArray[np.float64]:
@@ -111,7 +128,8 @@ def band_powers(signal: Signal) -> npt.NDArray[np.float64]:
     edges = np.geomspace(LOWEST_HZ, HIGHEST_HZ, ROWS + 1) * WINDOW / OPUS_RATE + 0.5  # bins, from their edge
     whole = edges.astype(int)
     at_edges = below[:, whole] + (edges - whole) * (below[:, whole + 1] - below[:, whole])
-    return np.diff(at_edges, axis=1).T
+    powers: npt.NDArray[np.float64] = np.diff(at_edges, axis=1).T
+    return powers
 
 
 def _picture(powers: npt.NDArray[np.float64], most: float) -> bytes:

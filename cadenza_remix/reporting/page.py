@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from cadenza_remix import __version__
-from cadenza_remix.jobs.listening import EXCERPT_S, MIXTURE, REFERENCE, Excerpt
 from cadenza_remix.reporting import charts, clips, tables
+from cadenza_remix.reporting.clips import Clip, Excerpt
 from cadenza_remix.reporting.runs import RunResult
 from cadenza_remix.scenes import Pair
 
@@ -61,14 +62,17 @@ def render(
         },
         songs={run.label: run.scores["music"].nunique() for run in runs},
         axis=charts.Axis.over(every_score),
-        groups={group: charts.rows(group, runs) for group in ("ear", *tables.GROUPS[2:]) if group != "listener"},
+        groups={
+            group: charts.rows(group, runs) for group in ("ear", *tables.GROUPS[2:]) if group != "listener"
+        },
         losses={run.label: charts.scatter(ears[run.label], "loss_db_hl", "score") for run in shown},
         clipping={run.label: charts.scatter(run.scores, "clipped_percent", "score") for run in shown},
         clipped_axis=charts.Axis.over(pd.concat([run.scores["clipped_percent"] for run in shown])),
         loss_axis=charts.Axis.over(pd.concat([ears[run.label]["loss_db_hl"] for run in shown]).dropna()),
         differences=differences.to_dict("records"),
         difference_axis=charts.Axis.over(
-            pd.concat([differences[name] for name in ("difference", "difference_low", "difference_high")]), zero=True
+            pd.concat([differences[name] for name in ("difference", "difference_low", "difference_high")]),
+            zero=True,
         ),
         heard=heard,
         scores={run.label: run.scores.set_index(["scene", "listener"]) for run in runs},
@@ -77,9 +81,7 @@ def render(
         total_pairs=total_pairs,
         split=split,
         version=__version__,
-        excerpt_s=EXCERPT_S,
-        reference=REFERENCE,
-        mixture=MIXTURE,
+        signals_of=_signals_of,
         few_songs=FEW_SONGS,
         shown_open=SHOWN_OPEN,
         otherwise_made=_otherwise_made,
@@ -91,6 +93,14 @@ def render(
         clips=clips,
         tables=tables,
     )
+
+
+def _signals_of(excerpt: Excerpt) -> list[tuple[str, Clip]]:
+    """What there is to hear, by name; the only run needs none."""
+    enhanced = list(excerpt.enhanced.items())
+    if len(enhanced) == 1:
+        enhanced = [("enhanced", enhanced[0][1])]
+    return [*enhanced, ("reference", excerpt.reference), ("mixture", excerpt.mixture)]
 
 
 def _changed(runs: Sequence[RunResult]) -> list[str]:
@@ -113,7 +123,14 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": number, "signed": signed, "base64": _base64, "gains": _gains}
+    environment.filters |= {
+        "number": number,
+        "signed": signed,
+        "base64": _base64,
+        "gains": _gains,
+        "breakable": _breakable,
+        "is_finite": math.isfinite,
+    }
     return environment
 
 
@@ -142,6 +159,10 @@ def _angles_told(name: str) -> str:
     return name.replace("-", "−").replace("/", "° / ") + ("°" if "/" in name else "")
 
 
+def _breakable(name: str) -> Markup:
+    """A name that may be broken behind its underscores."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
-

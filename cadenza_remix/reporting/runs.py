@@ -1,7 +1,7 @@
 """What a run's folder says of the run: its scores, its role, what it lacks and what it cost."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ class RunResult:
     Attributes:
         label: how it is called, different for every run.
         folder: where it lies.
-        role: `floor` if it leaves the mixture as it is, `ceiling` if it was given the true stems, else `system`.
+        role: `floor` if it leaves the mixture as it is, `ceiling` if it has the true stems, else `system`.
         settings: those of `enhance` by dotted key; none where the signals were made elsewhere.
         scores: a row per scored pair, with what `tables.describe` says of it.
         missing: the pairs without a score, and why.
@@ -43,22 +43,24 @@ class RunResult:
     seconds: dict[str, float]
 
 
-def read_runs(folders: Sequence[Path], described: pd.DataFrame) -> list[RunResult]:
-    """Read what each run's folder has of the pairs described.
+def read_runs(scores: Mapping[Path, pd.DataFrame], described: pd.DataFrame) -> list[RunResult]:
+    """Join each run's scores, by folder, with what is known of the pairs, and read what else the folder has.
 
     Raises:
-        MetadataError: if a table is missing or damaged, or no pair of the scene list is scored.
+        MetadataError: if a table is damaged, or no pair of the scene list is scored.
     """
-    names = [folder.name for folder in folders]
-    labels = [name if names.count(name) == 1 else str(folder) for name, folder in zip(names, folders, strict=True)]
-    return [_read(label, folder, described) for label, folder in zip(labels, folders, strict=True)]
+    names = [folder.name for folder in scores]
+    return [
+        _read(folder.name if names.count(folder.name) == 1 else str(folder), folder, own, described)
+        for folder, own in scores.items()
+    ]
 
 
-def _read(label: str, folder: Path, described: pd.DataFrame) -> RunResult:
-    scores = described.merge(results.read_scores(folder), on=tables.KEY, how="inner")
+def _read(label: str, folder: Path, own: pd.DataFrame, described: pd.DataFrame) -> RunResult:
+    scores = described.merge(own, on=tables.KEY, how="inner")
     if scores.empty:
         raise MetadataError(
-            f"{folder / results.SCORES} holds no pair of the scene list; choose the split= that it was made of."
+            f"{folder / results.SCORES} holds no pair of the scene list; choose the split= it was made of."
         )
     settings = claimed(folder, "enhance")
     return RunResult(
@@ -84,7 +86,9 @@ def role(settings: dict[str, Any]) -> str:
 def _seconds(folder: Path, scores: pd.DataFrame) -> dict[str, float]:
     ledger = Ledger(folder / "parts" / "enhance")
     records = [record.values for song in scores["song"].unique() for record in ledger.read(song).values()]
-    enhanced = {stage: _mean([values[name] for values in records if name in values]) for stage, name in STAGES.items()}
+    enhanced = {
+        stage: _mean([values[name] for values in records if name in values]) for stage, name in STAGES.items()
+    }
     return enhanced | {"score": float(scores["seconds"].mean())}
 
 

@@ -69,12 +69,12 @@ def describe(
 
 
 def by_ear(scores: pd.DataFrame) -> pd.DataFrame:
-    """A row per ear, left ears first: `ear`, its `score`, `loss_db_hl` and `severity` beside what the pair has."""
-    tables = []
-    for ear in EARS:
-        own = {"ear": ear, "score": scores[f"{ear}_score"], "loss_db_hl": scores[f"{ear}_loss_db_hl"]}
-        table = scores.drop(columns=[f"{side}_{what}" for side in EARS for what in ("score", "loss_db_hl")])
-        tables.append(table.assign(**own))
+    """A row per ear, left ears first: `ear`, `score`, `loss_db_hl`, `severity`, and what the pair has."""
+    shared = scores.drop(columns=[f"{ear}_{what}" for ear in EARS for what in ("score", "loss_db_hl")])
+    tables = [
+        shared.assign(ear=ear, score=scores[f"{ear}_score"], loss_db_hl=scores[f"{ear}_loss_db_hl"])
+        for ear in EARS
+    ]
     ears = pd.concat(tables, ignore_index=True)
     return ears.assign(severity=ears["loss_db_hl"].map(severity))
 
@@ -163,7 +163,7 @@ def differences(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def way_from_floor_to_ceiling(run: pd.DataFrame, floor: pd.DataFrame, ceiling: pd.DataFrame) -> float:
-    """What part of the way from floor to ceiling a run goes, on the pairs that all have; NaN without a way."""
+    """What part of the way from floor to ceiling a run goes, on the pairs all have; NaN without a way."""
     tables = [run, floor, ceiling]
     common = pd.concat([table.set_index(KEY)["score"] for table in tables], axis=1, join="inner").mean()
     own, low, high = common
@@ -178,7 +178,7 @@ def extremes(scores: pd.DataFrame, *, worst: int, best: int) -> tuple[pd.DataFra
 
 
 def missing(described: pd.DataFrame, scores: pd.DataFrame, failures: pd.DataFrame) -> pd.DataFrame:
-    """The pairs without a score, `scene`, `song`, `listener` and `cause`: each failure's, or that there is none."""
+    """The pairs without a score: `scene`, `song`, `listener`, and `cause`, if only that there is none."""
     scored = set(zip(scores["scene"], scores["listener"], strict=True))
     absent = [key not in scored for key in zip(described["scene"], described["listener"], strict=True)]
     causes = failures.groupby(["scene", "listener"])["cause"].agg("; ".join)

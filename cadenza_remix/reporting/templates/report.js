@@ -72,3 +72,4 @@ for (const player of document.querySelectorAll(".player")) {
   player.classList.add("ready");
   player.querySelector(".transport").hidden = false;
 }
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => { each.open = true; }));
