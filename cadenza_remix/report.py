@@ -36,9 +36,8 @@ def report(run: Run) -> bool:
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
     shown = runs.read_runs(scores, describe(path, pairs))
     for one in shown:
-        summary = tables.summarise(one.scores)
-        results.write_summary(one.folder, summary)
-        tell(one, summary, len(pairs))
+        results.write_summary(one.folder, one.summary)
+        tell(one, len(pairs))
     differences = tables.differences({one.label: one.scores for one in shown})
     results.write_differences(path.exp_folder, differences)
     if len(differences):
@@ -61,11 +60,11 @@ def describe(path: PathSettings, pairs: Sequence["Pair"]) -> "pd.DataFrame":
     return tables.describe(pairs, metadata.read_scenes(path.scenes_file), heads)
 
 
-def tell(one: "RunResult", summary: "pd.DataFrame", number_of_pairs: int) -> None:
+def tell(one: "RunResult", number_of_pairs: int) -> None:
     """Print a run's means, and the pairs without a score."""
     from cadenza_remix import results
 
-    told = summary[summary["group"].isin(SHOWN_GROUPS)]
+    told = one.summary[one.summary["group"].isin(SHOWN_GROUPS)]
     print(told.to_string(index=False, float_format="{:.4f}".format, na_rep="-"))
     if len(one.separation):
         print(one.separation.to_string(index=False, float_format="{:.2f} dB".format))

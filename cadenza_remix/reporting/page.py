@@ -53,7 +53,7 @@ def render(
         shown=shown,
         floor=floor,
         ceiling=ceiling,
-        overall={run.label: tables.summarise(run.scores).iloc[0] for run in runs},
+        overall={run.label: run.summary.iloc[0] for run in runs},
         lowest={run.label: tables.quantiles(ears[run.label]["score"])[0] for run in runs},
         way={
             run.label: tables.way_from_floor_to_ceiling(run.scores, floor.scores, ceiling.scores)

@@ -28,6 +28,7 @@ class RunResult:
         role: `floor` if it leaves the mixture as it is, `ceiling` if it has the true stems, else `system`.
         settings: those of `enhance` by dotted key; none where the signals were made elsewhere.
         scores: a row per scored pair, with what `tables.describe` says of it.
+        summary: means by group, as `summary.csv` has them.
         missing: the pairs without a score, and why.
         separation: mean SDR and SI-SDR by source; without rows if the run has no stems.
         seconds: mean per pair by stage; NaN where it was not recorded.
@@ -38,6 +39,7 @@ class RunResult:
     role: str
     settings: dict[str, Any]
     scores: pd.DataFrame
+    summary: pd.DataFrame
     missing: pd.DataFrame
     separation: pd.DataFrame
     seconds: dict[str, float]
@@ -69,6 +71,7 @@ def _read(label: str, folder: Path, own: pd.DataFrame, described: pd.DataFrame) 
         role=role(settings),
         settings=settings,
         scores=scores,
+        summary=tables.summarise(scores),
         missing=tables.missing(described, scores, results.read_failures(folder)),
         separation=results.separation_means(folder),
         seconds=_seconds(folder, scores),
