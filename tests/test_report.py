@@ -17,7 +17,8 @@ from tests.conftest import write_challenge
 
 HOSTILE = ['Rock & "Roll" <b>', "<img src=x onerror=document.title='broken'>"]
 CAUSE = "</script><script>document.title='broken'</script>"
-RUNS = {"a": ("separator=none",), "b": ("separator=spectral", "keep_stems=true"), "c": ("stems=true",)}
+SYSTEM = "a_system_whose_name_is_longer_than_a_phone_is_wide_or_two"
+RUNS = {"a": ("separator=none",), SYSTEM: ("separator=spectral", "keep_stems=true"), "c": ("stems=true",)}
 VOID = {"meta", "link", "br", "img", "input", "wbr"}
 needs_browser = pytest.mark.skipif(
     browser.PROGRAM is None, reason=f"none of {', '.join(browser.PROGRAMS)} is installed"
@@ -37,7 +38,7 @@ def call(*arguments: str) -> tuple[str | int | None, str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Three runs on songs with unfriendly titles; `b`, the first of the report, lacks a pair."""
+    """Three runs on songs with unfriendly titles; the first of the report lacks a pair."""
     folder = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -45,11 +46,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         root = f"path.root={write_challenge(folder / 'data', HOSTILE)}"
         for name, choice in RUNS.items():
             assert call("enhance", root, f"name={name}", *choice)[0] == 0
-        (folder / "exp/b/enhanced_signals/scene_10003_L0002_remix.flac").unlink()
-        runs = "runs=[exp/b,exp/a,exp/c]"
+        (folder / f"exp/{SYSTEM}/enhanced_signals/scene_10003_L0002_remix.flac").unlink()
+        runs = f"runs=[exp/{SYSTEM},exp/a,exp/c]"
         assert call("evaluate", root, runs)[0] == 1
-        failures = pd.read_csv(folder / "exp/b/failures.csv").assign(cause=CAUSE)
-        failures.to_csv(folder / "exp/b/failures.csv", index=False)
+        failures = pd.read_csv(folder / f"exp/{SYSTEM}/failures.csv").assign(cause=CAUSE)
+        failures.to_csv(folder / f"exp/{SYSTEM}/failures.csv", index=False)
         code, told = call("report", root, runs)
         assert code == 1
         (folder / "told.txt").write_text(told, encoding="utf-8")
@@ -58,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def html(folder: Path) -> str:
-    return (folder / "exp/b/report.html").read_text(encoding="utf-8")
+    return (folder / f"exp/{SYSTEM}/report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +120,8 @@ def test_what_is_seen_has_words_for_those_who_do_not_see(
 
 def test_the_same_numbers_are_everywhere(folder: Path, html: str) -> None:
     told = (folder / "told.txt").read_text(encoding="utf-8")
-    (difference, _) = pd.read_csv(folder / "exp/b/differences.csv").itertuples()
-    assert (difference.run, difference.other, difference.pairs, difference.songs) == ("b", "a", 5, 2)
+    (difference, _) = pd.read_csv(folder / f"exp/{SYSTEM}/differences.csv").itertuples()
+    assert (difference.run, difference.other, difference.pairs, difference.songs) == (SYSTEM, "a", 5, 2)
     for run_name in RUNS:
         scores = pd.read_csv(folder / "exp" / run_name / "scores.csv")
         everything = pd.read_csv(folder / "exp" / run_name / "summary.csv").iloc[0]
@@ -130,18 +131,18 @@ def test_the_same_numbers_are_everywhere(folder: Path, html: str) -> None:
     assert f"{difference.difference:+.3f}".replace("-", "−") in html
     assert f"{difference.difference:.4f}" in told
     assert "missing: scene_10003 for L0002" in told
-    assert told.splitlines()[-1].startswith("report: open exp/b/report.html (")
+    assert told.splitlines()[-1].startswith(f"report: open exp/{SYSTEM}/report.html (")
 
 
 def test_a_report_of_one_run_leaves_no_difference_behind(folder: Path) -> None:
-    assert (folder / "exp/b/differences.csv").is_file()
-    html = (folder / "exp/b/report.html").read_text(encoding="utf-8")
+    assert (folder / f"exp/{SYSTEM}/differences.csv").is_file()
+    html = (folder / f"exp/{SYSTEM}/report.html").read_text(encoding="utf-8")
     try:
-        assert call("report", f"path.root={folder / 'data'}", "name=b")[0] == 1
-        assert not (folder / "exp/b/differences.csv").exists()
-        assert "Differences" not in (folder / "exp/b/report.html").read_text(encoding="utf-8")
+        assert call("report", f"path.root={folder / 'data'}", f"name={SYSTEM}")[0] == 1
+        assert not (folder / f"exp/{SYSTEM}/differences.csv").exists()
+        assert "Differences" not in (folder / f"exp/{SYSTEM}/report.html").read_text(encoding="utf-8")
     finally:
-        (folder / "exp/b/report.html").write_text(html, encoding="utf-8")
+        (folder / f"exp/{SYSTEM}/report.html").write_text(html, encoding="utf-8")
 
 
 def test_scores_can_be_reported_where_the_music_is_not(folder: Path) -> None:
@@ -169,7 +170,7 @@ def test_nothing_scored_is_one_sentence(folder: Path) -> None:
 def test_a_browser_shows_it_without_complaint_network_or_overflow(
     folder: Path, page: browser.Page, width: int, scheme: str, phone: bool
 ) -> None:
-    page.open(folder / "exp/b/report.html", width=width, height=800, scheme=scheme, phone=phone)
+    page.open(folder / f"exp/{SYSTEM}/report.html", width=width, height=800, scheme=scheme, phone=phone)
     assert page.run("document.documentElement.scrollWidth") == width
     beyond = "[...document.querySelectorAll('body *')].filter(e => !e.closest('.wide, svg') && "
     beyond += (
@@ -178,7 +179,7 @@ def test_a_browser_shows_it_without_complaint_network_or_overflow(
     assert page.run(f"{beyond}.map(e => e.outerHTML.slice(0, 80))") == []
     titles = page.run("[...document.querySelectorAll('h4')].map(e => e.textContent)")
     assert {title for title in HOSTILE for told in titles if title in told} == set(HOSTILE)
-    assert page.run("document.title") == "b – cadenza_remix report"
+    assert page.run("document.title") == f"{SYSTEM} – cadenza_remix report"
     paper = page.run("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
     assert page.run("document.querySelectorAll('.player.ready').length") == 5
@@ -186,13 +187,13 @@ def test_a_browser_shows_it_without_complaint_network_or_overflow(
     assert complaints == []
     requests = [event["request"]["url"] for event in page.named("Network.requestWillBeSent")]
     assert [url for url in requests if not url.startswith("data:")] == [
-        (folder / "exp/b/report.html").as_uri()
+        (folder / f"exp/{SYSTEM}/report.html").as_uri()
     ]
 
 
 @needs_browser
 def test_a_player_plays_all_signals_from_one_playhead(folder: Path, page: browser.Page) -> None:
-    page.open(folder / "exp/b/report.html", width=1200, height=800)
+    page.open(folder / f"exp/{SYSTEM}/report.html", width=1200, height=800)
     signals = "[...document.querySelector('.player').querySelectorAll('.signal')]"
     assert page.run(f"{signals}.map(e => e.querySelector('b').textContent)") == [
         *("enhanced", "reference", "mixture")
@@ -222,7 +223,7 @@ def test_a_player_plays_all_signals_from_one_playhead(folder: Path, page: browse
 
 @needs_browser
 def test_paper_gets_everything_but_the_buttons(folder: Path, page: browser.Page) -> None:
-    page.open(folder / "exp/b/report.html", width=700, height=900, scheme="dark")
+    page.open(folder / f"exp/{SYSTEM}/report.html", width=700, height=900, scheme="dark")
     page("Emulation.setEmulatedMedia", media="print")
     hidden = "[...document.querySelectorAll('.transport, audio, nav')].every(e => !e.getClientRects().length)"
     assert page.run(hidden)

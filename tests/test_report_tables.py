@@ -129,15 +129,13 @@ def test_extremes_do_not_overlap_where_there_are_few_pairs() -> None:
 
 
 def test_missing_pairs_have_the_cause_of_their_failure() -> None:
-    scores = run_of(np.ones((3, 1)), ["a", "b", "c"])
-    failures = pd.DataFrame(
-        [{"command": "enhance", "scene": "scene_b", "song": "b", "listener": "L1", "cause": "no file"}]
-    )
-    missing = tables.missing(scores, scores.iloc[:1], failures)
+    described = run_of(np.ones((2, 2)), ["a", "b"], ("L1", "L2"))
+    failed = {"command": "enhance", "scene": "scene_b", "song": "b", "listener": "L1", "cause": "no file"}
+    missing = tables.missing(described, described.iloc[:2], pd.DataFrame([failed]))
     assert missing.to_dict("list") == {
-        "scene": ["scene_b", "scene_c"],
-        "song": ["b-hlp_0001", "c-hlp_0001"],
-        "listener": ["L1", "L1"],
+        "scene": ["scene_b", "scene_b"],
+        "song": ["b-hlp_0001", "b-hlp_0001"],
+        "listener": ["L1", "L2"],
         "cause": ["no file", "not enhanced or not evaluated yet"],
     }
 

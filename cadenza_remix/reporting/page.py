@@ -1,4 +1,4 @@
-"""The page: everything above as one HTML file that needs no network."""
+"""The page: tables, charts and clips as one HTML file that needs no network."""
 
 import base64
 import math
@@ -145,7 +145,7 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def _gains(gains_db: Mapping[str, float]) -> str:
-    changed = [f"{source} {signed(gain, 0)} dB" for source, gain in gains_db.items() if gain]
+    changed = [f"{source} {gain:+g} dB".replace(" -", " −") for source, gain in gains_db.items() if gain]
     return ", ".join(changed) or "nothing changed"
 
 

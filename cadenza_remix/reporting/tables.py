@@ -17,7 +17,8 @@ from cadenza_remix.scenes import Pair
 
 EARS = ("left", "right")
 KEY = ["scene", "song", "listener"]
-# Mean threshold in dB HL above which a hearing loss has the name, as pyclarity 0.9.0 `Audiogram.severity`.
+# Mean threshold in dB HL above which a hearing loss has the name, as pyclarity 0.9.0 `Audiogram.severity`,
+# which says "none" of a loss that was not measured.
 SEVERITIES = {"none": -math.inf, "mild": 15.0, "moderate": 35.0, "severe": 56.0}
 SEVERITY_BAND_HZ = (2000, 8000)
 GROUPS = ("all", "song", "music", "listener", "severity", "changed_stems", "angles")

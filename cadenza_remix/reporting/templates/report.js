@@ -14,7 +14,7 @@ for (const player of document.querySelectorAll(".player")) {
   const volume = (signal) => signal.radio.checked ? (matched.checked ? 1 : 10 ** (signal.offset / 20)) : 0;
   const mix = () => gains.forEach((gain, i) => gain.gain.setTargetAtTime(volume(signals[i]), context.currentTime, 0.008));
   const duration = () => buffers ? Math.min(...buffers.map((b) => b.duration)) : Number(seek.max);
-  const now = () => playing ? (position + context.currentTime - startedAt) % duration() : position;
+  const now = () => playing ? (position + Math.max(context.currentTime - startedAt, 0)) % duration() : position;
 
   async function load() {
     context ??= new AudioContext();
@@ -47,7 +47,7 @@ for (const player of document.querySelectorAll(".player")) {
     draw();
   }
   function draw() {
-    const at = Math.max(now(), 0);
+    const at = now();
     seek.value = at;
     time.textContent = `${at.toFixed(1)} s`;
     player.style.setProperty("--at", at / duration());
