@@ -67,7 +67,7 @@ def render(
         },
         losses={run.label: charts.scatter(ears[run.label], "loss_db_hl", "score") for run in shown},
         clipping={run.label: charts.scatter(run.scores, "clipped_percent", "score") for run in shown},
-        clipped_axis=charts.Axis.over(pd.concat([run.scores["clipped_percent"] for run in shown])),
+        clipped_axis=charts.Axis.over(pd.concat([run.scores["clipped_percent"] for run in shown]), zero=True),
         loss_axis=charts.Axis.over(pd.concat([ears[run.label]["loss_db_hl"] for run in shown]).dropna()),
         differences=differences.to_dict("records"),
         difference_axis=charts.Axis.over(
