@@ -11,7 +11,7 @@ COMMANDS = {
     "prepare": "bring dry music to the hearing-aid microphones",
     "enhance": "separate, remix, amplify and limit it for every scene and listener",
     "evaluate": "score the enhanced signals with HAAQI",
-    "report": "summarise the scores",
+    "report": "show how runs did: a page, tables, and what to listen to",
     "doctor": "say what is missing on this machine, and what to do about it",
     "check": "check the enhanced signals before they are handed in",
     "pack": "check them and pack them into one archive",

@@ -12,14 +12,20 @@ from cadenza_remix.output import replacing
 from cadenza_remix.scenes import Outcome, Pair
 
 SCORES, DETAILS, FAILURES, SUMMARY = "scores.csv", "details.csv", "failures.csv", "summary.csv"
-SEPARATION = "separation.csv"
+SEPARATION, DIFFERENCES = "separation.csv", "differences.csv"
 PAIR_COLUMNS = ("scene", "song", "listener")
 SCORE_COLUMNS = (*PAIR_COLUMNS, "left_score", "right_score", "score")
 FAILURE_COLUMNS = ("command", *PAIR_COLUMNS, "cause")
 SEPARATION_COLUMNS = ("song", "source", "sdr", "si_sdr")
 NUMBERS = (*SCORE_COLUMNS[3:], "clipped_percent", "seconds", *SEPARATION_COLUMNS[2:])
 FINITE = (*SCORE_COLUMNS[3:], "clipped_percent")  # a stem may be silent or perfect
-SUMMARY_COLUMNS = ("group", "name", "pairs", "left_score", "right_score", "score", "clipped_percent")
+SUMMARY_COLUMNS = (
+    *("group", "name", "pairs", "ears", "left_score", "right_score"),
+    *("score", "score_low", "score_high", "clipped_percent"),
+)
+DIFFERENCE_COLUMNS = (
+    *("run", "other", "pairs", "songs", "difference", "difference_low", "difference_high", "songs_better"),
+)
 
 
 def write_scores(exp_folder: Path, outcomes: Iterable[Outcome]) -> None:
@@ -39,8 +45,7 @@ def write_failures(exp_folder: Path, command: str, causes: Sequence[Mapping[str,
         command: which command failed at these.
         causes: `scene`, `song`, `listener` (where they apply) and `cause` of each failure.
     """
-    path = exp_folder / FAILURES
-    others = _read(path, FAILURE_COLUMNS) if path.is_file() else pd.DataFrame(columns=list(FAILURE_COLUMNS))
+    path, others = exp_folder / FAILURES, read_failures(exp_folder)
     new = pd.DataFrame([{"command": command, **cause} for cause in causes], columns=list(FAILURE_COLUMNS))
     table = pd.concat([others[others["command"] != command].astype(object), new.astype(object)])
     if len(table):
@@ -58,10 +63,15 @@ def read_scores(exp_folder: Path) -> pd.DataFrame:
     """Scores with their details, a row per pair.
 
     Raises:
-        MetadataError: if a table is missing, or damaged.
+        MetadataError: if a table is missing, damaged or without a single score.
     """
     scores = _read(exp_folder / SCORES, SCORE_COLUMNS)
-    details = _read(exp_folder / DETAILS, (*PAIR_COLUMNS, "clipped_percent"))
+    if scores.empty:
+        raise MetadataError(
+            f"{exp_folder / SCORES} holds no scores; mend what {exp_folder / FAILURES} lists and run "
+            "evaluate again."
+        )
+    details = _read(exp_folder / DETAILS, (*PAIR_COLUMNS, "status", "clipped_percent", "seconds"))
     pairs = list(PAIR_COLUMNS)
     for name, table, other in ((SCORES, scores, details), (DETAILS, details, scores)):
         if table.duplicated(pairs).any() or len(table) != len(table.merge(other[pairs], on=pairs)):
@@ -72,22 +82,24 @@ def read_scores(exp_folder: Path) -> pd.DataFrame:
     return scores.merge(details, on=pairs)
 
 
-def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean scores and clipping over all pairs, per song and per listener."""
-    means = [name for name in SUMMARY_COLUMNS if name not in ("group", "name", "pairs")]
-    parts = []
-    for group in ("all", "song", "listener"):
-        grouped = scores.groupby(scores[group] if group != "all" else pd.Series("all", index=scores.index))
-        part = grouped[means].mean()
-        part.insert(0, "pairs", grouped.size())
-        part.insert(0, "group", group)
-        parts.append(part.rename_axis("name").reset_index())
-    return pd.concat(parts, ignore_index=True)[list(SUMMARY_COLUMNS)]
+def read_failures(exp_folder: Path) -> pd.DataFrame:
+    """What failed in a run; without rows if nothing did."""
+    path = exp_folder / FAILURES
+    return _read(path, FAILURE_COLUMNS) if path.is_file() else pd.DataFrame(columns=list(FAILURE_COLUMNS))
 
 
 def write_summary(exp_folder: Path, summary: pd.DataFrame) -> None:
     """Write `summary.csv`."""
     _write(exp_folder / SUMMARY, summary)
+
+
+def write_differences(exp_folder: Path, differences: pd.DataFrame) -> None:
+    """Write `differences.csv`; without rows, remove that of an earlier report."""
+    path = exp_folder / DIFFERENCES
+    if len(differences):
+        _write(path, differences)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_separation(exp_folder: Path, scores: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:

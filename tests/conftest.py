@@ -84,8 +84,12 @@ def write_wav(
 @pytest.fixture
 def challenge(tmp_path: Path) -> Path:
     """A challenge folder with music at the microphones: 2 songs, 3 scenes, 2 listeners each."""
-    root = tmp_path / "cadenza_data"
-    names = ['Anna & Co - "Blue", too-hlp_0001', "Plain-hlp_0001"]
+    return write_challenge(tmp_path / "cadenza_data", ['Anna & Co - "Blue", too', "Plain"])
+
+
+def write_challenge(root: Path, titles: list[str]) -> Path:
+    """The same with two other titles."""
+    names = [f"{title}-hlp_0001" for title in titles]
     for seed, name in enumerate(names):
         stems = music(seed)
         stems["mixture"] = np.sum(list(stems.values()), axis=0)

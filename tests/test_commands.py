@@ -332,7 +332,7 @@ def test_data_made_elsewhere_is_kept(challenge: Path, commands: Commands) -> Non
     assert len(list(song_folder(challenge, "Plain").iterdir())) == 5
 
 
-def test_the_wheel_brings_its_configuration(tmp_path: Path) -> None:
+def test_the_wheel_brings_its_configuration_and_templates(tmp_path: Path) -> None:
     repository = Path(__file__).resolve().parent.parent
     offline = ["--no-deps", "--no-build-isolation", "--no-index"]
     build = [sys.executable, "-m", "pip", "wheel", *offline, "-w", str(tmp_path), str(repository)]
@@ -340,6 +340,7 @@ def test_the_wheel_brings_its_configuration(tmp_path: Path) -> None:
     site = tmp_path / "site"
     shutil.unpack_archive(next(tmp_path.glob("*.whl")), site, "zip")
     assert not (site / "conf").exists()
+    assert (site / "cadenza_remix/reporting/templates/report.html").is_file()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     program = f"import sys; sys.path.insert(0, {str(site)!r}); sys.argv = ['x', 'enhance', '--help']\n"

@@ -10,6 +10,7 @@ from cadenza_remix.__main__ import COMMANDS
 from cadenza_remix.config import CONF, RENAMED_KEYS, Settings, _keys
 from cadenza_remix.demix.base import Separator
 from cadenza_remix.metrics.base import Metric
+from cadenza_remix.report import REPORT
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -39,13 +40,15 @@ def test_choices() -> None:
 
 
 def test_files_and_columns() -> None:
-    tables = {results.SCORES, results.DETAILS, results.FAILURES, results.SUMMARY, results.SEPARATION}
-    assert {*tables, ledger.MANIFEST} <= set(names("file"))
+    tables = {results.SCORES, results.DETAILS, results.FAILURES, results.SUMMARY}
+    tables |= {results.SEPARATION, results.DIFFERENCES}
+    assert {*tables, ledger.MANIFEST, REPORT} <= set(names("file"))
     columns = {table: [n.split(":")[1] for n in names("column") if n.startswith(table)] for table in tables}
     assert columns[results.SCORES] == list(results.SCORE_COLUMNS)
     assert columns[results.FAILURES] == list(results.FAILURE_COLUMNS)
     assert columns[results.SEPARATION] == list(results.SEPARATION_COLUMNS)
     assert columns[results.SUMMARY] == list(results.SUMMARY_COLUMNS)
+    assert columns[results.DIFFERENCES] == list(results.DIFFERENCE_COLUMNS)
 
 
 def test_exit_codes() -> None:

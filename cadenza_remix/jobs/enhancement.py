@@ -88,10 +88,13 @@ class Enhancement:
     def _begin(self, pairs: Sequence[Pair]) -> DoPair:
         song = pairs[0].scene.song
         mixture = self.music[song].mixture()
+        begin_s = time.perf_counter()
         stems = self._stems(pairs[0], mixture)
+        share_s = round((time.perf_counter() - begin_s) / len(pairs), 3)
+        separation = {} if self.given_stems else {"separation_seconds": share_s}
 
         remix = remix_once_per_scene(pairs, stems, mixture, sample_rate=self.sample_rate)
-        return lambda pair, _: {self.exp_folder: self._enhance(pair, remix(pair))}
+        return lambda pair, _: {self.exp_folder: self._enhance(pair, remix(pair), separation)}
 
     def _stems(self, pair: Pair, mixture: Signal) -> Stems:
         song = pair.scene.song
@@ -105,7 +108,7 @@ class Enhancement:
                 output.write_float(path, stem, sample_rate=self.sample_rate)
         return stems
 
-    def _enhance(self, pair: Pair, remixed: Signal) -> Record:
+    def _enhance(self, pair: Pair, remixed: Signal, separation: Mapping[str, float]) -> Record:
         begin_s = time.perf_counter()
         enhanced = pipeline.enhance_scene(
             remixed,
@@ -126,7 +129,7 @@ class Enhancement:
         )
         seconds = round(time.perf_counter() - begin_s, 3)
         mixture = self.music[pair.scene.song].path(MIXTURE)
-        values = {"seconds": seconds, "mixture": stamp(mixture)}
+        values = {"seconds": seconds, "mixture": stamp(mixture), **separation}
         return Record(self._origin(pair, self.exp_folder), stamps([path]), values)
 
     def _origin(self, pair: Pair, _run: Path) -> str:
