@@ -6,11 +6,12 @@ same file, and is downloaded only where that is allowed.
 
 import hashlib
 import os
+import pickle
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,6 +21,27 @@ from torch.hub import download_url_to_file
 from cadenza_remix.errors import WeightsError
 
 KINDS = (".pth", ".pt", ".th", ".ckpt", ".safetensors")
+# What tensors are made with in a file.
+HARMLESS = {
+    "collections.OrderedDict",
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_tensor",
+    "torch._utils._rebuild_tensor_v2",
+}
+# A damaged file shows in any of these, depending on where it is damaged.
+DAMAGE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+# Where a file holds more than the tensors, these lie in one of its entries.
+WRAPPERS = ("state_dict", "state", "model_state_dict", "model")
 # As torch.hub: what follows the last dash of a published name is the beginning of the content's SHA-256.
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})\.[a-z]+$")
 
@@ -30,18 +52,29 @@ class Published:
 
     Attributes:
         part: what the file holds, such as one of four targets; names it in a folder of the user's.
-        url: where to fetch it; its last part is the file's name.
-        library_cache: the folder below `$TORCH_HOME/hub` where a library that uses it keeps it.
+        url: where to fetch it.
+        library_cache: the folder below `$TORCH_HOME/hub` where a library that uses it keeps it, if any.
+        saved_as: the file's name in a cache; None: the last part of `url`.
+        by_hand: whether `url` is a page where only a person finds the file.
+        sha256: of the content, or its beginning, where it is known and not in the name.
     """
 
     part: str
     url: str
     library_cache: str | None = None
+    saved_as: str | None = None
+    by_hand: bool = False
+    sha256: str | None = None
 
     @property
     def name(self) -> str:
         """The file's name."""
-        return self.url.rsplit("/", 1)[1]
+        return self.saved_as or self.url.rsplit("/", 1)[1]
+
+    @property
+    def expected(self) -> str | None:
+        """What the content's SHA-256 begins with, where it is known."""
+        return self.sha256 or _hash_in_name(self.name)
 
 
 @dataclass(frozen=True)
@@ -75,12 +108,17 @@ def find_weights(
         WeightsError: if a file is nowhere, cannot be fetched, or is not the one that its name promises.
     """
     if given is None:
-        paths = [_in_caches(one) or _download(one, allow_download) for one in published]
-    elif Path(given).is_dir():
-        paths = [_in_folder(Path(given), one) for one in published]
+        found = [(_in_caches(one) or _download(one, allow_download), one.expected) for one in published]
     else:
-        paths = [Path(given)]
-    return tuple(WeightsFile(path, _verified_sha256(path)) for path in paths)
+        whole = Path(given)
+        paths = [_in_folder(whole, one) for one in published] if whole.is_dir() else [whole]
+        found = [(path, _hash_in_name(path.name)) for path in paths]
+    return tuple(WeightsFile(path, _verified_sha256(path, expected)) for path, expected in found)
+
+
+def _hash_in_name(name: str) -> str | None:
+    expected = HASH_IN_NAME.search(name)
+    return expected[1] if expected else None
 
 
 def own_cache() -> Path:
@@ -111,23 +149,28 @@ def _in_folder(folder: Path, published: Published) -> Path:
         found = ", ".join(path.name for path in paths) or "none"
         raise WeightsError(
             f"{folder} should hold one file {published.part}* ({', '.join(KINDS)}), but holds {found}; "
-            f"put {published.url} there."
+            f"put that of {published.url} there."
         )
     return paths[0]
 
 
 def _download(published: Published, allow_download: bool) -> Path:
     target = own_cache() / published.name
+    if published.by_hand:
+        raise WeightsError(
+            f"The weights {published.name} are not on this machine, and only a person can fetch them: find "
+            f"those of {published.part} by {published.url} and put them to {target}, "
+            "or say separator.weights=PATH."
+        )
     if not allow_download:
         raise WeightsError(
             f"The weights {published.name} are not on this machine; fetch {published.url} to {target}, "
             "or say separator.weights=PATH or separator.allow_download=true."
         )
-    expected = HASH_IN_NAME.search(published.name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Whole or not at all: it writes beside the target and checks the hash before renaming.
-        download_url_to_file(published.url, str(target), hash_prefix=expected[1] if expected else None)
+        download_url_to_file(published.url, str(target), hash_prefix=published.expected)
     except (OSError, RuntimeError) as error:
         raise WeightsError(
             f"{published.url} cannot be fetched ({error}); fetch it elsewhere and put it to {target}."
@@ -135,7 +178,7 @@ def _download(published: Published, allow_download: bool) -> Path:
     return target
 
 
-def _verified_sha256(path: Path) -> str:
+def _verified_sha256(path: Path, expected: str | None) -> str:
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -143,10 +186,9 @@ def _verified_sha256(path: Path) -> str:
         raise WeightsError(
             f"The weights {path} cannot be read ({error.strerror}); correct separator.weights."
         ) from error
-    expected = HASH_IN_NAME.search(path.name)
-    if expected and not sha256.startswith(expected[1]):
+    if expected and not sha256.startswith(expected):
         raise WeightsError(
-            f"{path} has the SHA-256 {sha256[:8]}…, its name promises {expected[1]}; fetch it again."
+            f"{path} has the SHA-256 {sha256[:8]}…, its name promises {expected[:8]}; fetch it again."
         )
     return sha256
 
@@ -154,20 +196,49 @@ def _verified_sha256(path: Path) -> str:
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Read named tensors, and nothing that could run, from a PyTorch or a safetensors file.
 
+    A checkpoint that holds more than them, such as one of Lightning, gives its tensors alone.
+
     Raises:
-        WeightsError: if the file holds anything else.
+        WeightsError: if there are none.
     """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged file shows in any of these, depending on where it is damaged.
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        content = torch.load(path, map_location="cpu", pickle_module=TensorsOnly, weights_only=False)
+    except DAMAGE as error:
         raise WeightsError(
             f"{path} cannot be read as weights ({type(error).__name__}); fetch it again."
         ) from error
-    if not isinstance(tensors, dict) or not all(isinstance(x, torch.Tensor) for x in tensors.values()):
+    if isinstance(content, dict):
+        content = next((content[name] for name in WRAPPERS if isinstance(content.get(name), dict)), content)
+    if not isinstance(content, dict) or not all(isinstance(x, torch.Tensor) for x in content.values()):
         raise WeightsError(
             f"{path} is no plain list of named tensors; export the network's state dict alone."
         )
-    return tensors
+    return content
+
+
+class Inert:
+    """Stands for whatever a file names beside tensors, so that none of it is imported or run."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Take no notice."""
+
+    def __setitem__(self, _: object, __: object) -> None:
+        """Take no notice."""
+
+    def __setstate__(self, _: object) -> None:
+        """Take no notice."""
+
+
+class TensorsOnly:
+    """What `torch.load` takes instead of the module `pickle`."""
+
+    load = pickle.load
+
+    class Unpickler(pickle.Unpickler):
+        """Imports what tensors are made with and nothing else."""
+
+        def find_class(self, module: str, name: str) -> Any:
+            """The class or function of that name, if it is harmless."""
+            return super().find_class(module, name) if f"{module}.{name}" in HARMLESS else Inert
