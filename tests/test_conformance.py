@@ -105,6 +105,7 @@ def save(network: torch.nn.Module, folder: Path) -> Path:
     return folder / "weights.pth"
 
 
+@pytest.fixture
 def convtasnet_weights(tmp_path: Path) -> Path:
     return write_convtasnet(tmp_path / "convtasnet.pt", causal=False)
 

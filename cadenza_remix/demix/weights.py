@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.hub import download_url_to_file
 
@@ -28,18 +27,6 @@ HARMLESS = {
     "torch._utils._rebuild_tensor",
     "torch._utils._rebuild_tensor_v2",
 }
-# A damaged file shows in any of these, depending on where it is damaged.
-DAMAGE = (
-    SafetensorError,
-    pickle.UnpicklingError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 # Where a file holds more than the tensors, these lie in one of its entries.
 WRAPPERS = ("state_dict", "state", "model_state_dict", "model")
 # As torch.hub: what follows the last dash of a published name is the beginning of the content's SHA-256.
@@ -205,7 +192,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", pickle_module=TensorsOnly, weights_only=False)
-    except DAMAGE as error:
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to say
         raise WeightsError(
             f"{path} cannot be read as weights ({type(error).__name__}); fetch it again."
         ) from error
