@@ -21,7 +21,6 @@ def write_convtasnet(path: Path, *, causal: bool) -> Path:
 
 def shrink_mdxnet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mdxnet, "BINS", 32)
-    monkeypatch.setattr(mdxnet, "LEVELS", 1)
     monkeypatch.setattr(tfc_tdf, "WIDTH", 4)
 
 
@@ -29,7 +28,7 @@ def write_mdxnet(folder: Path) -> Path:
     """A Lightning checkpoint for each source, and the mixer of the submission."""
     torch.manual_seed(0)
     for source in mdxnet.SOURCES:
-        state = mdxnet.target(source).state_dict()
+        state = mdxnet.target(source, levels=1).state_dict()
         torch.save({"state_dict": state, "epoch": 3}, folder / f"{source}.ckpt")
     torch.save({"linear.weight": torch.rand(8, 10) / 10}, folder / "mixer.ckpt")
     return folder

@@ -10,6 +10,7 @@ import torch
 from cadenza_remix.demix import dttnet, mdxnet, tfc_tdf
 from cadenza_remix.errors import WeightsError
 from tests.conftest import SAMPLE_RATE
+from tests.references import mdxnet_onnx
 from tests.references.networks import FOLDER, fill_state, golden, make_input, run, shapes
 from tests.small_networks import shrink_dttnet, shrink_mdxnet, write_dttnet, write_mdxnet
 from tests.test_conformance import component
@@ -128,6 +129,41 @@ def test_the_submissions_names_load_too(folder: Path) -> None:
     torch.save(submission, file)
     loaded = mdxnet.Load("bass")((file,)).state_dict()
     assert all(torch.equal(x, loaded[name]) for name, x in training.items())
+
+
+@pytest.fixture
+def onnx(monkeypatch: pytest.MonkeyPatch) -> tfc_tdf.TfcTdfUNet:
+    """The network that `mdxnet_small.onnx` was made of."""
+    monkeypatch.setattr(tfc_tdf, "WIDTH", mdxnet_onnx.WIDTH)
+    monkeypatch.setattr(mdxnet, "BINS", mdxnet_onnx.BINS)
+    return mdxnet_onnx.small()
+
+
+def test_onnx_files_give_the_same_output(onnx: tfc_tdf.TfcTdfUNet) -> None:
+    loaded = mdxnet.Load("drums")((FOLDER / "mdxnet_small.onnx",))
+    folded = loaded.state_dict()["first_conv.0.weight"]
+    assert not torch.equal(folded, onnx.state_dict()["first_conv.0.weight"])
+    expected = run(onnx, 20_000)
+    np.testing.assert_allclose(run(loaded, 20_000), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("size", [0, 100, 5000, -1])
+@pytest.mark.usefixtures("onnx")
+def test_a_damaged_onnx_file_is_refused(tmp_path: Path, size: int) -> None:
+    content = (FOLDER / "mdxnet_small.onnx").read_bytes()
+    (tmp_path / "drums.onnx").write_bytes(content[:size])
+    with pytest.raises(WeightsError, match="cannot be read as ONNX"):
+        mdxnet.Load("drums")((tmp_path / "drums.onnx",))
+
+
+@pytest.mark.usefixtures("onnx")
+def test_an_onnx_file_of_another_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mdxnet, "BINS", 64)
+    with pytest.raises(WeightsError, match=r"tdf\.0\.weight should be \(8, 64\), there is \(4, 32\)"):
+        mdxnet.Load("drums")((FOLDER / "mdxnet_small.onnx",))
+    monkeypatch.setattr(mdxnet, "tdf", lambda *_, **__: torch.nn.Identity())
+    with pytest.raises(WeightsError, match=r"ds\.0\.0 should be Conv, there is MatMul"):
+        mdxnet.Load("drums")((FOLDER / "mdxnet_small.onnx",))
 
 
 @pytest.mark.parametrize("samples", [1, 1024, 31 * 1024, 31 * 1024 + 1])

@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
 from cadenza_remix.demix.base import Stems
 from cadenza_remix.demix.network import NetworkSeparator, load_state
+from cadenza_remix.demix.onnx import Step, read_steps
 from cadenza_remix.demix.segments import OverlapAdd
 from cadenza_remix.demix.tfc_tdf import Tfc, TfcTdfUNet, tdf
 from cadenza_remix.demix.weights import Published, WeightsFile, find_weights, read_tensors
@@ -39,9 +41,15 @@ SUBMISSION = {
     r"(_blocks?\.(?:\d+\.)?)H\.": r"\1tfc.H.",
 }
 MIXER_NAMES = ("mixing_layer.weight", "linear.weight")  # likewise, in reverse
+OPERATORS = {  # in ONNX
+    nn.BatchNorm2d: "BatchNormalization",
+    nn.Conv2d: "Conv",
+    nn.ConvTranspose2d: "ConvTranspose",
+    nn.Linear: "MatMul",
+}
 MIXER = Published("mixer", f"{ZENODO}/files/mixer.ckpt", saved_as="mdxnet_mixer.ckpt")
 PUBLISHED = (
-    *(Published(source, ZENODO, saved_as=f"mdxnet_{source}.ckpt", by_hand=True) for source in SOURCES),
+    *(Published(source, ZENODO, saved_as=f"mdxnet_{source}.onnx", by_hand=True) for source in SOURCES),
     MIXER,
 )
 
@@ -153,8 +161,16 @@ class Load:
             WeightsError: if they are not this network's.
         """
         (path,) = paths
-        network = target(self.source)
-        load_state(network, {_renamed(name): tensor for name, tensor in read_tensors(path).items()}, path)
+        if path.suffix == ".onnx":
+            steps = read_steps(path)
+            network = target(self.source, levels=[operator for operator, _ in steps].count("ConvTranspose"))
+            load_state(network, _named(steps, network, path), path)
+            return network
+        tensors = {_renamed(name): tensor for name, tensor in read_tensors(path).items()}
+        network = target(
+            self.source, levels=len({name.split(".")[1] for name in tensors if name.startswith("us.")})
+        )
+        load_state(network, tensors, path)
         return network
 
 
@@ -165,9 +181,44 @@ def _renamed(name: str) -> str:
     return name
 
 
-def target(source: str) -> TfcTdfUNet:
-    """The network of one source."""
-    return TfcTdfUNet(n_fft=N_FFT[source], bins=BINS, levels=LEVELS, block=TfcTdf, bottleneck=TfcTdf)
+def _named(steps: list[Step], network: TfcTdfUNet, path: Path) -> dict[str, Tensor]:
+    """The tensors of an ONNX file by their names in the network, which the file has lost.
+
+    Its graph applies them in the network's order; where a normalisation after a convolution is missing, it is
+    in the convolution's weights.
+
+    Raises:
+        WeightsError: if the graph is that of another network.
+    """
+    tensors: dict[str, Tensor] = {}
+    left = list(reversed(steps))
+    for name, layer in network.layers_in_order():
+        following = left[-1][0] if left else "nothing"
+        if isinstance(layer, nn.BatchNorm2d) and following != OPERATORS[nn.BatchNorm2d]:
+            weights = list(_identity(layer))
+        elif following == OPERATORS[type(layer)]:
+            weights = left.pop()[1]
+        else:
+            raise WeightsError(
+                f"{path} does not fit the network: {name} should be {OPERATORS[type(layer)]}, there is "
+                f"{following}; give the weights of this network."
+            )
+        if isinstance(layer, nn.Linear):
+            weights = [weights[0].T]
+        names = [key for key in layer.state_dict() if key != "num_batches_tracked"]
+        tensors |= {f"{name}.{key}": x for key, x in zip(names, weights, strict=False)}
+    return tensors
+
+
+def _identity(layer: nn.BatchNorm2d) -> tuple[Tensor, ...]:
+    """Gain, offset, mean and variance of a normalisation that changes nothing."""
+    ones, zeros = torch.ones(layer.num_features), torch.zeros(layer.num_features)
+    return ones, zeros, zeros, ones - layer.eps
+
+
+def target(source: str, levels: int = LEVELS) -> TfcTdfUNet:
+    """The network of one source; some published ones have fewer levels."""
+    return TfcTdfUNet(n_fft=N_FFT[source], bins=BINS, levels=levels, block=TfcTdf, bottleneck=TfcTdf)
 
 
 class TfcTdf(nn.Module):

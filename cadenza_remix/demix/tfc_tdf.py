@@ -11,7 +11,7 @@ References:
     Proc. ISMIR MDX workshop.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import ceil
 
 import torch
@@ -101,6 +101,18 @@ class TfcTdfUNet(nn.Module):
             x = block(doubled(x) * skipped.pop())
         result: Tensor = self.final_conv(x.transpose(2, 3))
         return result
+
+    def layers_in_order(self) -> Iterator[tuple[str, nn.Module]]:
+        """The layers that have weights, with their names, as `estimate` applies them."""
+        levels = range(len(self.ds))
+        parts = ["first_conv"]
+        parts += [f"{part}.{level}" for level in levels for part in ("encoding_blocks", "ds")]
+        parts += ["bottleneck_block"]
+        parts += [f"{part}.{level}" for level in levels for part in ("us", "decoding_blocks")]
+        for part in [*parts, "final_conv"]:
+            for name, layer in self.get_submodule(part).named_modules(prefix=part):
+                if list(layer.parameters(recurse=False)):
+                    yield name, layer
 
 
 class Tfc(nn.Module):

@@ -19,7 +19,7 @@ from torch.hub import download_url_to_file
 
 from cadenza_remix.errors import WeightsError
 
-KINDS = (".pth", ".pt", ".th", ".ckpt", ".safetensors")
+KINDS = (".pth", ".pt", ".th", ".ckpt", ".onnx", ".safetensors")
 # What tensors are made with in a file.
 HARMLESS = {
     "collections.OrderedDict",
