@@ -394,7 +394,7 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
     for wrong in wrong_values(node, group):
         raise ConfigError(wrong)
     try:
-        component = hydra.utils.instantiate(node)
+        component = hydra.utils.instantiate(node, _convert_="all")  # plain lists and dictionaries
     except InstantiationException as error:
         if isinstance(error.__cause__, CadenzaError):  # said in the component's own words
             raise error.__cause__ from None

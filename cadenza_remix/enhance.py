@@ -87,9 +87,19 @@ def warn_of_terms(separator: Any) -> None:
 
 
 def _identity(node: Any, separator: Any) -> dict[str, Any]:
-    """What makes a separator the one it is: its settings, and its weights by content wherever they lie."""
+    """What makes a separator the one it is: its settings, and its weights by content wherever they lie.
+
+    An ensemble is what its members are.
+    """
+    identity = decisive(node) | {
+        "training_data": separator.training_data,
+        "allowed_by_rules": separator.allowed_by_rules,
+    }
+    if hasattr(separator, "members"):
+        members = separator.members.items()
+        return identity | {"members": {name: _identity(node["members"][name], one) for name, one in members}}
     sha256 = getattr(separator, "weights_sha256", None)
-    return decisive(node) | ({"weights": sha256} if sha256 else {})
+    return identity | ({"weights": sha256} if sha256 else {})
 
 
 main = command("enhance", "Separate, remix, amplify and limit music for every scene and listener.", enhance)

@@ -20,6 +20,13 @@ from cadenza_remix.metrics.base import Metric
 from cadenza_remix.pipeline import separate
 from tests.conftest import SAMPLE_RATE, music
 from tests.references.demucs_files import HYBRID, TRANSFORMER, write_network
+from tests.small_networks import (
+    shrink_dttnet,
+    shrink_mdxnet,
+    write_convtasnet,
+    write_dttnet,
+    write_mdxnet,
+)
 
 STEMS = music(5)
 MIXTURE = np.sum(list(STEMS.values()), axis=0)
@@ -29,7 +36,22 @@ DEMUCS = ("mdx", "repro_mdx_a_hybrid_only", "htdemucs", "htdemucs_ft", "hdemucs_
 WEIGHTS = {"hdemucs": "hdemucs_weights", "openunmix": "openunmix_weights", "demucs_v2": "demucs_v2_weights"}
 WEIGHTS |= {name: f"{name}_weights" for name in ("scnet", "scnet_large", "bs_roformer", "bsrnn")}
 WEIGHTS |= dict.fromkeys(DEMUCS, "demucs_folder")
+WEIGHTS |= {
+    "convtasnet": "convtasnet_weights",
+    "convtasnet_causal": "convtasnet_causal_weights",
+    "convtasnet_clarity": "convtasnet_weights",
+    "dttnet": "dttnet_folder",
+    "mdxnet": "mdxnet_folder",
+}
+MEMBERS = {"mdxnet_demucs": {"mdxnet": "mdxnet", "demucs": "demucs_v2"}}
+OTHER_SOURCES = {
+    "convtasnet": {"vocals", "background"},
+    "convtasnet_causal": {"vocals", "background"},
+    "convtasnet_clarity": {"target", "interferer"},
+}
 SMALLER = {
+    "convtasnet_clarity": ["separator.segments.step_s=1"],
+    "mdxnet": ["separator.segment_s=2"],
     "demucs_v2": ["separator.width=4"],
     "scnet": ["separator.widths=[8,12,16]"],
     "scnet_large": ["separator.widths=[8,12,16]"],
@@ -83,6 +105,28 @@ def save(network: torch.nn.Module, folder: Path) -> Path:
     return folder / "weights.pth"
 
 
+@pytest.fixture
+def convtasnet_weights(tmp_path: Path) -> Path:
+    return write_convtasnet(tmp_path / "convtasnet.pt", causal=False)
+
+
+@pytest.fixture
+def convtasnet_causal_weights(tmp_path: Path) -> Path:
+    return write_convtasnet(tmp_path / "convtasnet.pt", causal=True)
+
+
+@pytest.fixture
+def dttnet_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shrink_dttnet(monkeypatch)
+    return write_dttnet(tmp_path)
+
+
+@pytest.fixture
+def mdxnet_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shrink_mdxnet(monkeypatch)
+    return write_mdxnet(tmp_path)
+
+
 def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
@@ -96,11 +140,17 @@ def component(group: str, choice: str, *overrides: str) -> Any:
 @pytest.fixture(params=choices("separator"))
 def separator(request: pytest.FixtureRequest) -> Separator:
     """Every separator, networks with weights by formula, or by chance and as small as its settings allow."""
-    weights = WEIGHTS.get(request.param)
-    given = [f"separator.weights={request.getfixturevalue(weights)}"] if weights else []
-    given += SMALLER.get(request.param, [])
+    given = settings(request, request.param)
+    for name, choice in MEMBERS.get(request.param, {}).items():
+        given += [s.replace("separator.", f"separator.members.{name}.", 1) for s in settings(request, choice)]
     made: Separator = component("separator", request.param, *given)
     return made
+
+
+def settings(request: pytest.FixtureRequest, choice: str) -> list[str]:
+    weights = WEIGHTS.get(choice)
+    given = [f"separator.weights={request.getfixturevalue(weights)}"] if weights else []
+    return given + SMALLER.get(choice, [])
 
 
 @pytest.mark.parametrize("choice", choices("experiment"))
@@ -111,8 +161,10 @@ def test_every_experiment_composes(choice: str) -> None:
     assert config.separator or config.stems != "separate"
 
 
-def test_separators(separator: Separator) -> None:
-    assert set(separator.sources) == set(SOURCES)
+def test_separators(separator: Separator, request: pytest.FixtureRequest) -> None:
+    assert set(separator.sources) == OTHER_SOURCES.get(
+        request.node.callspec.params["separator"], set(SOURCES)
+    )
     assert isinstance(separator.causal, bool)
     assert isinstance(separator.allowed_by_rules, bool)
     assert separator.training_data
@@ -120,7 +172,7 @@ def test_separators(separator: Separator) -> None:
         assert separator.licence
         assert separator.source_url
     before = MIXTURE.copy()
-    stems = separate(separator, MIXTURE, sample_rate=SAMPLE_RATE)
+    stems = separate(separator, MIXTURE, sample_rate=separator.sample_rate)
     np.testing.assert_array_equal(MIXTURE, before)
     assert all(stem.dtype == np.float32 for stem in stems.values())
     again = separator(MIXTURE)

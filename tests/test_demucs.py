@@ -140,6 +140,8 @@ def test_the_conversion_that_an_error_offers_keeps_the_network(tmp_path: Path) -
     [
         ({"klass": nn.Linear}, "more than tensors"),
         ({"state": {"__quantized": True}}, "is no network of demucs .ValueError"),
+        ({"state": [torch.zeros(1)]}, "is no network of demucs .AttributeError"),
+        ({"klass": {}}, "is no network of demucs .TypeError"),
         ({"kwargs": {"sources": ["vocals", "other"], "channels": 4}}, "for the sources"),
         ({"kwargs": {"sources": SOURCES, "depth": "six"}}, "describes no network"),
         ({"kwargs": {"sources": SOURCES, "channels": 5}}, "does not fit the network"),

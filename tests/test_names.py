@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
+from omegaconf import OmegaConf
 
 from cadenza_remix import config, ledger, results
 from cadenza_remix.__main__ import COMMANDS
@@ -33,6 +34,11 @@ def test_keys() -> None:
     groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()}
     assert set(names("config key")) == set(_keys(Settings)) - groups
     assert set(names("config group")) == groups
+
+
+def test_keys_that_all_networks_have() -> None:
+    keys = OmegaConf.load(CONF / "separator/common/network.yaml")
+    assert names("network key") == [f"separator.{key}" for key in keys]
 
 
 def test_choices() -> None:

@@ -3,11 +3,14 @@
 import hashlib
 import http.server
 import os
+import pickle
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -168,7 +171,11 @@ class Surprise:
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-@pytest.mark.parametrize("content", [b"", b"no weights at all", b"PK\x03\x04 half an archive", None])
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")  # PyTorch's, of a pickle that is no archive
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no weights at all", b"PK\x03\x04 half an archive", pickle.dumps(Surprise()), None],
+)
 def test_what_is_no_weights_is_refused(
     tmp_path: Path, content: bytes | None, suffix: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,12 +184,38 @@ def test_what_is_no_weights_is_refused(
         torch.save(Surprise(), path)
     else:
         path.write_bytes(content)
-    with pytest.raises(WeightsError, match="cannot be read as weights"):
+    with pytest.raises(WeightsError, match=r"cannot be read as weights|no plain list of named tensors"):
         read_tensors(path)
     assert "must not run" not in capfd.readouterr().out
 
 
-def test_a_checkpoint_with_more_in_it_is_refused(tmp_path: Path) -> None:
-    torch.save({"state": TENSORS, "epoch": 3}, tmp_path / "a.pt")
+@dataclass
+class Trainer:
+    """What a checkpoint of a training program may hold beside the weights."""
+
+    epoch: int
+
+
+@pytest.mark.parametrize("entry", ["state_dict", "state", "model_state_dict", "model"])
+def test_a_checkpoint_of_a_training_gives_its_weights_alone(
+    tmp_path: Path, entry: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    more = {Trainer: Trainer(3), "run": Surprise(), "path": tmp_path, "score": np.float64(1), "lr": [1e-4]}
+    torch.save({"epoch": 3, "more": more, entry: TENSORS}, tmp_path / "a.ckpt")
+    (found,) = read_tensors(tmp_path / "a.ckpt").values()
+    assert torch.equal(found, TENSORS["layer.weight"])
+    assert "must not run" not in capfd.readouterr().out
+
+
+def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
+    torch.save({"optimizer": TENSORS, "epoch": 3}, tmp_path / "a.pt")
     with pytest.raises(WeightsError, match="export the network's state dict alone"):
         read_tensors(tmp_path / "a.pt")
+
+
+def test_what_only_a_person_can_fetch_is_said_to_be_so(caches: Path) -> None:
+    published = Published("vocals", "https://nowhere.invalid/page", saved_as="net_vocals.ckpt", by_hand=True)
+    with pytest.raises(WeightsError, match=r"only a person can fetch .* by https://nowhere.invalid/page"):
+        find(published, allow_download=True)
+    write(own_cache() / "net_vocals.ckpt")
+    assert find(published) == caches / "cadenza_remix/net_vocals.ckpt"

@@ -32,6 +32,19 @@ from cadenza_remix.errors import ConfigError, WeightsError
 
 SOURCES = ("drums", "bass", "other", "vocals")
 NETWORKS = {f"{network.__module__}.{network.__name__}": network for network in (Demucs, HDemucs, HTDemucs)}
+# In which of these a damaged or strange file shows depends on where it is so.
+DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
 # What a pickled file gets in place of a class that it names; calling it makes nothing.
 STAND_INS = {type("StandIn", (), {}): name for name in NETWORKS}
 
@@ -88,7 +101,7 @@ def load_network(path: Path) -> nn.Module:
         known = inspect.signature(NETWORKS[name]).parameters  # those that later versions dropped are left out
         network = NETWORKS[name](*args, **{key: x for key, x in kwargs.items() if key in known})
         sources = tuple(network.sources)
-    except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+    except DAMAGE as error:
         raise WeightsError(f"{path} describes no network of demucs ({error!r}); fetch it again.") from error
     if sources != SOURCES:
         raise WeightsError(f"{path} is for the sources {sources}; expected {SOURCES}: choose another file.")
@@ -114,7 +127,7 @@ def _read_pickle(path: Path) -> Package:
             f"trust it, convert it: python -c \"import torch; p = torch.load('{path}', weights_only=False); "
             "torch.save({k: p[k] for k in ('klass', 'args', 'kwargs', 'state')}, 'converted.th')\"."
         ) from error
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise WeightsError(
             f"{path} is no network of demucs ({type(error).__name__}); fetch it again."
         ) from error
@@ -128,7 +141,7 @@ def _read_safetensors(path: Path) -> Package:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         args, kwargs = (json.loads(header[key], object_hook=_fraction) for key in ("args", "kwargs"))
         return header["klass"], args, kwargs, tensors
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise WeightsError(
             f"{path} is no network of demucs ({type(error).__name__}); fetch it again."
         ) from error

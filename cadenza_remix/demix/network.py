@@ -24,6 +24,7 @@ from cadenza_remix.errors import ConfigError, WeightsError
 Array = npt.NDArray[np.float32]
 MAX_SHIFT_S = 0.5  # as in demucs
 GPU_BATCH = 4  # segments; Hybrid Demucs then takes some 12 GB with its 44 s
+MOST_NETWORKS = 8  # that a process keeps: MDX-Net has four, an ensemble more
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class NetworkSeparator:
         sources: names of the stems, in the order that the network gives them.
         standardised: whether the network was trained on mixtures with mean 0 and standard deviation 1; every
             stem then gets the mixture's mean back, as in the reference implementation.
+        channelwise: whether that was so in each channel, rather than in what the channels have in common.
         segments: how a long track is cut.
         shifts: go through the track so often, each time with up to 0.5 s of silence before it so that it is
             cut elsewhere, and average; 0: once, as it is.
@@ -80,6 +82,7 @@ class NetworkSeparator:
     channels: int = 2
     causal: bool = False
     blend: tuple[tuple[float, ...], ...] | None = None
+    channelwise: bool = False
 
     def __post_init__(self) -> None:
         """Notice a device that is not there before any work starts, and numbers that mean nothing."""
@@ -96,17 +99,27 @@ class NetworkSeparator:
 
     def __call__(self, mixture: Array) -> Stems:
         """Separate a `(channels, samples)` mixture at `sample_rate` into stems of the same shape."""
-        mean, scale = _mean_and_scale(mixture) if self.standardised else (0.0, 1.0)
-        # A mixture without any change in it stays as it is, and its stems are as flat.
-        heard = (mixture - np.float32(mean)) / np.float32(scale or 1)
         stems = np.zeros((len(self.sources), *mixture.shape), np.float32)
+        if not mixture.any():  # of which a network with biases would make some sound
+            return dict(zip(self.sources, stems, strict=True))
+        mean, scale = self._mean_and_scale(mixture)
+        # A mixture without any change in it stays as it is, and its stems are as flat.
+        heard = np.asarray((mixture - mean) / np.where(scale > 0, scale, 1), np.float32)
         passes = self._passes()
         for network, share in self._networks():
             for one in passes:
                 self._add(stems, network, share, heard, one)
-        stems *= np.float32(scale / len(passes))
-        stems += np.float32(mean)
+        stems *= scale / np.float32(len(passes))
+        stems += mean
         return dict(zip(self.sources, stems, strict=True))
+
+    def _mean_and_scale(self, mixture: Array) -> tuple[Array, Array]:
+        """What is taken off a mixture, and what the rest is divided by: (1 or channels, 1) each."""
+        if not self.standardised:
+            return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
+        together = mixture[:, None] if self.channelwise else mixture[None]
+        mean, scale = np.array([_mean_and_scale(channels) for channels in together], np.float32).T
+        return mean[:, None], scale[:, None]
 
     def _networks(self) -> Iterator[tuple[nn.Module, Array]]:
         """The networks with what each source of theirs counts, (sources, 1, 1)."""
@@ -202,11 +215,11 @@ def load_state(network: nn.Module, tensors: dict[str, torch.Tensor], path: Path)
     network.load_state_dict({name: tensors[name] for name in wanted}, strict=False)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=MOST_NETWORKS)
 def _loaded(
     load: Callable[[tuple[Path, ...]], nn.Module], paths: tuple[Path, ...], device: torch.device
 ) -> nn.Module:
-    """The network, loaded once in each process."""
+    """The network, loaded once in each process unless a separator has more than `MOST_NETWORKS`."""
     return load(paths).eval().to(device)
 
 

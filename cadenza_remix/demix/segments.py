@@ -99,6 +99,39 @@ class OverlapAdd:
 
 
 @dataclass(frozen=True)
+class SlidingWindow:
+    """Segments at short steps, of each of which only the newest step is kept; of the first one, all.
+
+    As a network runs that hears a stream and must know a fixed length of it.
+
+    Attributes:
+        segment_s: s, length of a segment; a shorter track goes on in silence.
+        step_s: s, above 0, from a segment to the next.
+
+    Raises:
+        ConfigError: if a value is out of range.
+    """
+
+    segment_s: float
+    step_s: float
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check(self.segment_s)
+        if not 0 < self.step_s <= self.segment_s:
+            raise ConfigError(f"step_s={self.step_s} should be above 0 and at most segment_s; try 0.032.")
+
+    def windows(self, samples: int, *, sample_rate: int) -> Iterator[tuple[int, Array]]:
+        """Ones where a segment is kept, else zeros."""
+        length, step = round(self.segment_s * sample_rate), round(self.step_s * sample_rate)
+        window = np.ones(length, np.float32)
+        yield 0, window
+        newest = np.where(np.arange(length) < length - step, window * 0, window)
+        for start in range(step, samples - length + step, step):
+            yield start, newest
+
+
+@dataclass(frozen=True)
 class BaselineChunks:
     """The reference implementation's chunks with short linear fades, its defect included.
 

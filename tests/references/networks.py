@@ -23,6 +23,7 @@ FOLDER = Path(__file__).parent
 FIXED = {
     "freqs": lambda shape: 10000.0 ** (-torch.arange(*shape) / shape[0]),
     "num_batches_tracked": lambda shape: torch.zeros(shape, dtype=torch.int64),
+    "freq_pad": torch.zeros,
     "sample_rate": lambda shape: torch.full(shape, 44100.0),
     "window": lambda shape: torch.hann_window(*shape),
 }
@@ -48,7 +49,7 @@ def fill(name: str, shape: tuple[int, ...]) -> torch.Tensor:
         z = 1 + 0.1 * np.abs(z)
     elif leaf == "gamma" or (leaf == "weight" and len(shape) == 1 and shape[0] > 1):
         z = 1 + 0.1 * z
-    elif leaf.startswith("bias") and len(shape) == 1:
+    elif leaf == "beta" or (leaf.startswith("bias") and len(shape) == 1):
         z = 0.1 * z
     elif len(shape) >= 2:
         z = z / np.sqrt(np.prod(shape[1:]))
@@ -57,9 +58,9 @@ def fill(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.from_numpy(np.asarray(z, dtype=np.float32))
 
 
-def make_input(samples: int) -> np.ndarray:
-    """Tones, a beating one, and noise; (2, samples) at 44.1 kHz."""
-    time = np.arange(samples) / 44100
+def make_input(samples: int, sample_rate: int = 44100) -> np.ndarray:
+    """Tones, a beating one, and noise; (2, samples)."""
+    time = np.arange(samples) / sample_rate
     channel = np.arange(2)[:, None]
     noise = np.random.RandomState(0).standard_normal((2, samples))
     beat = 0.5 + 0.5 * np.sin(4 * np.pi * time)
@@ -79,10 +80,10 @@ def golden(network: str, quantity: str, output: np.ndarray) -> float:
     )
 
 
-def run(network: nn.Module, samples: int) -> np.ndarray:
+def run(network: nn.Module, samples: int, sample_rate: int = 44100) -> np.ndarray:
     torch.set_num_threads(1)
     with torch.inference_mode():
-        return network.eval()(torch.from_numpy(make_input(samples))[None]).numpy()
+        return network.eval()(torch.from_numpy(make_input(samples, sample_rate))[None]).numpy()
 
 
 def write_hdemucs(folder: Path) -> Path:
