@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cadenza_remix import __version__
 from cadenza_remix.errors import CadenzaError, ConfigError
+from cadenza_remix.interruption import interruptible
 
 HERE = Path(__file__).resolve().parent
 # conf/ lies beside the package in a checkout and inside it when installed.
@@ -30,7 +31,6 @@ CONF = next(folder for folder in (HERE / "conf", HERE.parent / "conf") if folder
 DEMO_ROOT = "exp/demo"
 DEMO_EXPERIMENT = "experiment=demo"
 EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 RENAMED_KEYS = {
     "separator.model": "separator=NAME, such as separator=hdemucs or separator=openunmix",
@@ -117,6 +117,7 @@ class ExecutorSettings:
 
     workers: int | None
     threads: int
+    timeout_s: float | None
 
 
 @dataclass
@@ -177,12 +178,10 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             sys.exit(f"error: {error}")
         except OmegaConfBaseException as error:
             sys.exit(f"error: {_explain(error)}")
-        except KeyboardInterrupt:
-            print("Interrupted; the same command continues where this one stopped.", file=sys.stderr)
-            sys.exit(EXIT_INTERRUPTED)
         if not succeeded:
             sys.exit(EXIT_FAILED)
 
+    @interruptible()
     def main() -> None:
         if "--version" in sys.argv:
             print(f"cadenza-remix {__version__}")

@@ -58,7 +58,8 @@ def enhance(run: Run) -> bool:
         keep_stems=settings.keep_stems,
         overwrite=settings.overwrite,
     )
-    outcomes = run_jobs(work, pairs, "enhance", workers=settings.executor.workers)
+    executor = settings.executor
+    outcomes = run_jobs(work, pairs, "enhance", workers=executor.workers, timeout_s=executor.timeout_s)
     failures = [failure(outcome) for outcome in outcomes if outcome.cause]
     print(
         f"enhance: {len(outcomes) - len(failures)} of {len(outcomes)} signals in "

@@ -45,7 +45,8 @@ def evaluate(run: Run) -> bool:
     }
     for folder in work.runs:
         claim(folder, "evaluate", flatten(depends_on), overwrite=settings.overwrite)
-    outcomes = run_jobs(work, pairs, "evaluate", workers=settings.executor.workers)
+    executor = settings.executor
+    outcomes = run_jobs(work, pairs, "evaluate", workers=executor.workers, timeout_s=executor.timeout_s)
     succeeded = True
     for folder in work.runs:
         own = [outcome for outcome in outcomes if outcome.run == folder]
@@ -79,7 +80,8 @@ def score_separation(
         return []
     sources = {pair.scene.song: tuple(pair.scene.gains_db) for pair in pairs}
     work = Separation(folder, stems_in(stems, music), music, sources, settings.overwrite)
-    results = dict(run_all(work, list(sources), workers=settings.executor.workers))
+    executor = settings.executor
+    results = dict(run_all(work, list(sources), workers=executor.workers, timeout_s=executor.timeout_s))
     causes = [{"song": song, "cause": each} for song, each in results.items() if isinstance(each, str)]
     scores = {song: results[song] for song in sources}
     write_separation(folder, {song: each for song, each in scores.items() if not isinstance(each, str)})

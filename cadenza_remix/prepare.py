@@ -42,7 +42,8 @@ def prepare(run: Run) -> bool:
         shared_loudness=settings.prepare.loudness is Loudness.shared,
         overwrite=settings.overwrite,
     )
-    done = run_all(work, songs, workers=settings.executor.workers)
+    executor = settings.executor
+    done = run_all(work, songs, workers=executor.workers, timeout_s=executor.timeout_s)
     results = list(tqdm(done, desc="prepare", total=len(songs), unit="song", disable=None))
     failures = [{"song": song.name, "cause": cause} for song, cause in results if isinstance(cause, str)]
     list_music(path.output_music_file, songs)

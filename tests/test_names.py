@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cadenza_remix import config, ledger, results
+from cadenza_remix import config, interruption, ledger, results
 from cadenza_remix.__main__ import COMMANDS
 from cadenza_remix.config import CONF, RENAMED_KEYS, Settings, _keys
 from cadenza_remix.demix.base import Separator
@@ -49,7 +49,7 @@ def test_files_and_columns() -> None:
 
 
 def test_exit_codes() -> None:
-    assert names("exit code") == ["0", str(config.EXIT_FAILED), str(config.EXIT_INTERRUPTED)]
+    assert names("exit code") == ["0", str(config.EXIT_FAILED), str(interruption.EXIT_INTERRUPTED)]
 
 
 def test_attributes_of_plug_ins() -> None:

@@ -32,8 +32,17 @@ class Work(Protocol):
         ...
 
 
-def run_jobs(work: Work, pairs: Sequence[Pair], command: str, *, workers: int | None) -> list[Outcome]:
+def run_jobs(
+    work: Work, pairs: Sequence[Pair], command: str, *, workers: int | None, timeout_s: float | None
+) -> list[Outcome]:
     """Do all pairs, song by song; a song that cannot succeed is found out before the work starts.
+
+    Args:
+        work: what to do with a song.
+        pairs: the scenes and their listeners.
+        command: named beside the progress.
+        workers: as in `run_all`.
+        timeout_s: likewise, for a song.
 
     Returns:
         An outcome per run and pair, pairs in the order given.
@@ -48,7 +57,7 @@ def run_jobs(work: Work, pairs: Sequence[Pair], command: str, *, workers: int | 
     able.sort(key=lambda job: len(job.pairs), reverse=True)  # long ones first: no core waits at the end
     total = sum(len(job.pairs) for job in able)
     with tqdm(desc=command, total=total, unit="pair", disable=None) as bar:
-        for job, result in run_all(work, able, workers=workers):
+        for job, result in run_all(work, able, workers=workers, timeout_s=timeout_s):
             outcomes += _failed(work, job, result) if isinstance(result, str) else result
             bar.update(len(job.pairs))
     found = {(outcome.run, outcome.pair.name): outcome for outcome in outcomes}
