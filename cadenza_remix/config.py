@@ -8,8 +8,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,11 @@ class PathSettings:
     output_music_dir: Path
     output_music_file: Path
     exp_folder: Path
+
+    def inputs(self) -> list[Path]:
+        """The metadata files that say what is to be done."""
+        files = (self.scenes_file, self.scene_listeners_file, self.gains_file, self.listeners_file)
+        return [*files, self.given("music_file")]
 
     def given(self, key: str) -> Path:
         """A path that `complete` has filled in."""
@@ -155,10 +160,12 @@ class Run:
     Attributes:
         settings: every value; all paths set.
         is_demo: whether the data are the embedded demo's.
+        choices: the name chosen in each configuration group.
     """
 
     settings: Settings
     is_demo: bool
+    choices: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[], None]:
@@ -220,10 +227,10 @@ def _explain(error: Exception) -> str:
 def _keys(schema: type, prefix: str = "") -> list[str]:
     """The dotted names of all settings."""
     keys = []
-    for field in fields(schema):
-        name = f"{prefix}{field.name}"
-        nested = isinstance(field.type, type) and is_dataclass(field.type)
-        keys += _keys(field.type, f"{name}.") if nested else [name]  # type: ignore[arg-type]
+    for each in fields(schema):
+        name = f"{prefix}{each.name}"
+        nested = isinstance(each.type, type) and is_dataclass(each.type)
+        keys += _keys(each.type, f"{name}.") if nested else [name]  # type: ignore[arg-type]
     return keys
 
 
@@ -269,7 +276,7 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
         path.music_file = path.music_file or path.output_music_file
     settings = OmegaConf.to_object(config)
     assert isinstance(settings, Settings)
-    return Run(settings, is_demo)
+    return Run(settings, is_demo, dict(choices))
 
 
 def _refuse_unread_keys(config: Any) -> None:
@@ -342,10 +349,16 @@ def decisive(node: Any) -> dict[str, Any]:
     return {key: node[key] for key in node if key not in ("device", "threads", "allow_download")}
 
 
+def named(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by dotted key, with the name of what was chosen beside each component's own settings."""
+    chosen = {group: run.choices.get(group) for group, node in settings.items() if isinstance(node, dict)}
+    return flatten(dict(settings)) | chosen
+
+
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested settings as `{"dotted.key": value}`, ready for JSON."""
     if is_dataclass(value):
-        value = {field.name: getattr(value, field.name) for field in fields(value)}
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, dict):
         return {k: v for key in value for k, v in flatten(value[key], f"{prefix}.{key}".lstrip(".")).items()}
     return {prefix: str(value) if isinstance(value, Path) else value}
