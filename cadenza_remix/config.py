@@ -133,6 +133,8 @@ class Settings:
     split: str
     stems: str
     keep_stems: bool
+    stem_cache: Path | None
+    stem_cache_gb: float
     overwrite: bool
     runs: list[Path] | None
     path: PathSettings

@@ -15,6 +15,7 @@ def enhance(run: Run) -> bool:
     from cadenza_remix.demix.base import Separator
     from cadenza_remix.jobs.enhancement import Enhancement
     from cadenza_remix.jobs.run import report_failures, run_jobs
+    from cadenza_remix.jobs.stem_cache import StemCache
     from cadenza_remix.ledger import claim, provenance
     from cadenza_remix.lock import locked
     from cadenza_remix.output import remove_leftovers
@@ -57,6 +58,7 @@ def enhance(run: Run) -> bool:
         output_sample_rate=settings.remix_sample_rate,
         truncate=settings.truncate,
         keep_stems=settings.keep_stems,
+        stem_cache=StemCache(settings.stem_cache, settings.stem_cache_gb) if settings.stem_cache else None,
     )
     executor = settings.executor
     with locked(path.exp_folder, "enhance"):

@@ -1,6 +1,7 @@
 """Stage 6: where an enhanced signal lives; 16-bit FLAC, written and read back."""
 
 import errno
+import io
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -61,12 +62,9 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         partial.replace(path)
         _sync_folder(path.parent)
-    except (OSError, AssertionError, soundfile.SoundFileError) as error:  # libsndfile asserts that all fits
-        reason = _reason(error, partial)
-        kind = DiskError if getattr(reason, "errno", None) in DISK_ERRORS else OutputError
-        raise kind(
-            f"{path} cannot be written ({reason}); free the disk or choose another path.exp_folder."
-        ) from error
+    except OSError as error:
+        kind = DiskError if error.errno in DISK_ERRORS else OutputError
+        raise kind(f"{path} cannot be written ({error}); free the disk or choose another folder.") from error
     finally:
         with suppress(OSError):  # gone already, or never there
             partial.unlink()
@@ -101,18 +99,6 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _reason(error: Exception, partial: Path) -> Exception:
-    """Why a file could not be written; libsndfile does not say, but writing something else does."""
-    if isinstance(error, OSError):
-        return error
-    try:
-        with partial.open("ab") as file:
-            file.write(bytes(1 << 20))
-    except OSError as reason:
-        return reason
-    return error
 
 
 def flac_bytes(samples: float) -> float:
@@ -157,15 +143,22 @@ def write_pcm16(
     truncate: bool = False,
 ) -> None:
     """Write a `(channels, samples)` signal as 16-bit audio ("FLAC" or "WAV"), whole or not at all."""
-    steps = quantise(signal, truncate=truncate).T
-    with replacing(path) as partial:
-        soundfile.write(partial, steps, sample_rate, subtype="PCM_16", format=file_format)
+    _write_audio(path, quantise(signal, truncate=truncate), sample_rate, "PCM_16", file_format)
 
 
 def write_float(path: Path, signal: npt.NDArray[np.floating], *, sample_rate: int) -> None:
     """Write a `(channels, samples)` signal as a float WAV, whole or not at all."""
+    _write_audio(path, signal, sample_rate, "FLOAT", "WAV")
+
+
+def _write_audio(
+    path: Path, signal: npt.NDArray[Any], sample_rate: int, subtype: str, file_format: str
+) -> None:
+    """Encoded in memory, because libsndfile does not always notice that a disk is full."""
+    encoded = io.BytesIO()
+    soundfile.write(encoded, signal.T, sample_rate, subtype=subtype, format=file_format)
     with replacing(path) as partial:
-        soundfile.write(partial, signal.T, sample_rate, subtype="FLOAT", format="WAV")
+        partial.write_bytes(encoded.getbuffer())
 
 
 def read_enhanced(path: Path, *, duration_s: float, tail_s: float) -> Enhanced:

@@ -3,7 +3,7 @@
     python scripts/stress_kills.py exp/stress --kills 200
 
 The commands are prepare, enhance and evaluate. A kill is SIGINT, SIGTERM or SIGKILL to the command, SIGINT to
-all of its processes (Ctrl-C on a terminal), or SIGTERM or SIGKILL to one of the others, workers or the process
+all of its processes (Ctrl-C on a terminal), or SIGTERM or SIGKILL to one of the others: a worker, or the one
 that they are forked from. The moment is drawn over the whole command, its start included. Then nothing of the
 command may run on, and the same command must go on to the same files, without leftovers. The quiet run is
 `executor=serial`. Needs Linux (`/proc`).
@@ -47,8 +47,9 @@ def main() -> None:
     stress = Stress(options.folder.resolve(), random.Random(options.seed))
     stress.make_music(options.seconds)
     stress.run_quietly()
-    while sum(stress.kills.values()) < options.kills and not stress.defects["hung"]:
-        stress.trial(options.kills)
+    with suppress(KeyboardInterrupt):  # tell what was done so far
+        while sum(stress.kills.values()) < options.kills and "hung" not in stress.defects:
+            stress.trial(options.kills)
     kills = ", ".join(f"{count} {how}" for how, count in sorted(stress.kills.items()))
     print(f"{sum(stress.kills.values())} kills ({kills}) in {stress.trials} runs of {', '.join(COMMANDS)}")
     print(f"defects: {dict(stress.defects) or 'none'}")

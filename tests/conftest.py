@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from cadenza_remix.__main__ import main
 from cadenza_remix.listener import Audiogram, Listener
 from tests.references import networks
 
@@ -132,3 +134,29 @@ def edit_metadata(root: Path, name: str, change: Callable[[Any], None]) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(json.dumps(content), encoding="utf-8")
+
+
+Commands = Callable[..., str]
+
+
+@pytest.fixture
+def commands(challenge: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
+    """Run commands on the challenge from its parent folder, in this process; gives everything printed."""
+    monkeypatch.chdir(challenge.parent)
+
+    def run_here(*names: str, expect: int = 0, more: tuple[str, ...] = ("separator=none",)) -> str:
+        for name in names:
+            arguments = ["cadenza-remix", name, f"path.root={challenge}", "executor=serial", *more]
+            monkeypatch.setattr(sys, "argv", arguments)
+            code = 0
+            try:
+                main()
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else 1
+                print(stop.code, file=sys.stderr)
+            assert code == expect
+        printed = "".join(capfd.readouterr())
+        assert "Traceback" not in printed
+        return printed
+
+    return run_here

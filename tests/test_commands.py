@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,7 @@ import pytest
 import soundfile
 import soxr
 
-from cadenza_remix.__main__ import main
-from tests.conftest import SAMPLE_RATE, SOURCES, edit_metadata, music, write_wav
+from tests.conftest import SAMPLE_RATE, SOURCES, Commands, edit_metadata, music, write_wav
 from tests.test_config import one_sentence, run
 
 SCORE_COLUMNS = ["scene", "song", "listener", "left_score", "right_score", "score"]
@@ -24,31 +22,6 @@ SCORE_COLUMNS = ["scene", "song", "listener", "left_score", "right_score", "scor
 
 def song_folder(challenge: Path, start: str) -> Path:
     return next((challenge / "audio/at_mic_music/train").glob(f"{start}*"))
-
-
-Commands = Callable[..., str]
-
-
-@pytest.fixture
-def commands(challenge: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
-    """Run commands on the challenge from its parent folder, in this process; gives everything printed."""
-    monkeypatch.chdir(challenge.parent)
-
-    def run_here(*names: str, expect: int = 0, more: tuple[str, ...] = ("separator=none",)) -> str:
-        for name in names:
-            arguments = ["cadenza-remix", name, f"path.root={challenge}", "executor=serial", *more]
-            monkeypatch.setattr(sys, "argv", arguments)
-            code = 0
-            try:
-                main()
-            except SystemExit as stop:
-                code = stop.code if isinstance(stop.code, int) else 1
-            assert code == expect
-        printed = "".join(capfd.readouterr())
-        assert "Traceback" not in printed
-        return printed
-
-    return run_here
 
 
 @pytest.fixture(scope="module")

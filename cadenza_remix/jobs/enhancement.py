@@ -14,6 +14,7 @@ from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.errors import AudioError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
+from cadenza_remix.jobs.stem_cache import StemCache
 from cadenza_remix.ledger import Record, fingerprint, stamps
 from cadenza_remix.limit import Limiter
 from cadenza_remix.scenes import Job, Outcome, Pair
@@ -37,6 +38,7 @@ class Enhancement:
         output_sample_rate: Hz, of the enhanced signals.
         truncate: cut samples to 16 bits instead of rounding them.
         keep_stems: write the separated stems to `<exp_folder>/stems`.
+        stem_cache: keeps the separated stems for other runs, if it is to.
     """
 
     exp_folder: Path
@@ -50,6 +52,7 @@ class Enhancement:
     output_sample_rate: int
     truncate: bool
     keep_stems: bool
+    stem_cache: StemCache | None
 
     def __call__(self, job: Job) -> list[Outcome]:
         """Enhance every pair of the song that is not finished yet.
@@ -104,7 +107,8 @@ class Enhancement:
         if self.given_stems:
             return self.given_stems[song].stems(pair.scene.gains_db)
         assert self.separator is not None
-        stems = pipeline.separate(self.separator, mixture, sample_rate=self.sample_rate)
+        separate = self.stem_cache.separate if self.stem_cache else pipeline.separate
+        stems = separate(self.separator, mixture, sample_rate=self.sample_rate)
         if self.keep_stems:
             for source, stem in stems.items():
                 path = self.exp_folder / "stems" / song / f"{source}.wav"
