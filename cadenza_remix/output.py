@@ -116,8 +116,8 @@ def check_space(folder: Path, needed_bytes: float) -> None:
     free_bytes = shutil.disk_usage(place).free
     if free_bytes < needed_bytes:
         raise OutputError(
-            f"{folder} needs about {needed_bytes / 1e9:.2f} GB more, and its disk has "
-            f"{free_bytes / 1e9:.2f} GB left; free the disk or choose another path.exp_folder."
+            f"{folder} needs about {needed_bytes / 1e9:.3f} GB more, and its disk has "
+            f"{free_bytes / 1e9:.3f} GB left; free the disk or choose another path.exp_folder."
         )
 
 

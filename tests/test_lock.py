@@ -113,7 +113,7 @@ def hold(folder: Path, start, stop, taken) -> None:  # type: ignore[no-untyped-d
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    limit_s = time.monotonic() + 10
+    limit_s = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < limit_s
         time.sleep(0.01)

@@ -76,3 +76,10 @@ def test_details_have_the_columns_promised(tmp_path: Path) -> None:
     assert {"status", "clipped_percent", "seconds"} <= set(promised)
     results.write_scores(tmp_path, [])
     assert list(pd.read_csv(tmp_path / results.SCORES).columns) == list(results.SCORE_COLUMNS)
+
+
+def test_the_readme_names_tests_that_are_there() -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests").glob("test_*.py"))
+    promised = re.findall(r"`(test_\w+)`", README)
+    assert promised
+    assert [name for name in promised if f"def {name}(" not in tests] == []
