@@ -262,7 +262,7 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
     """Fill in what depends on other settings, and give every value its type.
 
     Raises:
-        ConfigError: if there is a key that nothing reads, or the run has no name.
+        ConfigError: if there is a key that nothing reads, the run has no name, or nobody can do the jobs so.
     """
     _refuse_unread_keys(config)
     is_demo = config.path.root is None
@@ -278,7 +278,21 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
         path.music_file = path.music_file or path.output_music_file
     settings = OmegaConf.to_object(config)
     assert isinstance(settings, Settings)
+    _check_executor(settings.executor)
     return Run(settings, is_demo, dict(choices))
+
+
+def _check_executor(executor: ExecutorSettings) -> None:
+    if (executor.workers is not None and executor.workers < 0) or executor.threads < 1:
+        raise ConfigError(
+            f"executor.workers={executor.workers} executor.threads={executor.threads} is not possible; "
+            "there must be no workers or some, with a thread or more each."
+        )
+    if executor.timeout_s is not None and (executor.workers == 0 or executor.timeout_s <= 0):
+        raise ConfigError(
+            f"executor.timeout_s={executor.timeout_s:g} must be more than 0, and needs a process that can be "
+            "stopped: add executor=processes, or leave it out."
+        )
 
 
 def _refuse_unread_keys(config: Any) -> None:

@@ -17,13 +17,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cadenza_remix.errors import ConfigError
+from cadenza_remix.errors import ConfigError, OutputError
 from cadenza_remix.output import partial_name, write_text
 from cadenza_remix.processes import birth, machine
 
 TOUCHED_EVERY_S = 15.0
 STALE_AFTER_S = 180.0  # network file systems may show times that are a minute old
 HOLDER = "holder.json"
+ATTEMPTS = 10  # to be faster than others
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ def _take(lock: Path, own: Holder) -> None:
     mine = partial_name(lock)
     try:
         write_text(mine / HOLDER, json.dumps(asdict(own)))
-        while not _renamed(mine, lock):
+        for _ in range(ATTEMPTS):
+            if _renamed(mine, lock):
+                return
             holder = _holder(lock)
             if holder and not _is_stale(holder, lock, mine):
                 raise ConfigError(
@@ -82,6 +85,7 @@ def _take(lock: Path, own: Holder) -> None:
                     f"delete {lock} if that is surely gone."
                 )
             _take_away(lock, holder)
+        raise OutputError(f"{lock} is left from a run that died and cannot be replaced; delete it.")
     finally:
         shutil.rmtree(mine, ignore_errors=True)
 

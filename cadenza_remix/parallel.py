@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
+from pickle import PicklingError
 from typing import Any, TypeVar
 
-from cadenza_remix.errors import CadenzaError, DiskError
+from cadenza_remix.errors import CadenzaError, ConfigError, DiskError
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
@@ -51,6 +52,7 @@ def run_all(
         timeout_s: how long a job may take in a worker; None: for ever.
 
     Raises:
+        ConfigError: if the work cannot travel.
         DiskError: if a job finds that nothing can be written any more; the others are given up.
     """
     if workers == 0:
@@ -158,6 +160,10 @@ class _Worker:
                 self.process.start()
             except (EOFError, OSError):  # the process that forks was killed; the next try makes a new one
                 self.process.start()
+            except (PicklingError, AttributeError, TypeError) as error:
+                raise ConfigError(
+                    f"The work cannot be sent to a process ({error}); say executor=serial."
+                ) from error
         theirs.close()
 
     def begin(self, number: int, job: Any, timeout_s: float | None) -> None:

@@ -42,7 +42,6 @@ def prepare(run: Run) -> bool:
         music_dir=path.output_music_dir,
         sample_rate=settings.sample_rate,
         shared_loudness=settings.prepare.loudness is Loudness.shared,
-        overwrite=settings.overwrite,
     )
     executor = settings.executor
     with locked(path.output_music_dir, "prepare"):

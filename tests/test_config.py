@@ -52,6 +52,11 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
             ["enhance", "device=gpu0", "separator=hdemucs", f"separator.weights={__file__}"],
             "device=gpu0 is not known",
         ),
+        (["enhance", "executor.workers=-1"], "executor.workers=-1 executor.threads=1 is not possible"),
+        (
+            ["enhance", "executor=serial", "executor.timeout_s=60"],
+            "executor.timeout_s=60 must be more than 0",
+        ),
         (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
         (["enhence"], "there is no command 'enhence'"),
     ],

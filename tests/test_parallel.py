@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cadenza_remix.errors import AudioError, DiskError
+from cadenza_remix.errors import AudioError, ConfigError, DiskError
 from cadenza_remix.parallel import run_all
 
 
@@ -66,6 +66,11 @@ def test_a_worker_that_dies_or_hangs_costs_its_job_only_and_that_is_tried_twice(
         assert each in str(results.pop(number))
         assert len(list(tmp_path.glob(f"{number} *"))) == 2
     assert results == {number: number for number in (0, 4, 5, 6, 7)}
+
+
+def test_what_cannot_travel_is_one_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"cannot be sent to a process .*; say executor=serial"):
+        list(run_all(lambda job: job, [1], workers=1))
 
 
 def test_no_jobs_are_done_at_once() -> None:

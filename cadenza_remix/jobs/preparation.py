@@ -27,14 +27,12 @@ class Preparation:
         sample_rate: Hz, of everything.
         shared_loudness: level all files by one gain, so that the stems sum to the mixture, instead of each
             on its own.
-        overwrite: replace also what was made elsewhere.
     """
 
     heads: Heads
     music_dir: Path
     sample_rate: int
     shared_loudness: bool
-    overwrite: bool
 
     @property
     def ledger(self) -> Ledger:
@@ -64,8 +62,7 @@ class Preparation:
         record = self.ledger.read(song.name).get(song.name)
         if record and record.is_current(origin):
             return False
-        made_elsewhere = not record and all(target.is_file() for target in targets.values())
-        if made_elsewhere and not self.overwrite:
+        if not record and all(target.is_file() for target in targets.values()):  # somebody else's
             self._check_as_the_challenge(song)
             return False
         song.dry.check(signals)
