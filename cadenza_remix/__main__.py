@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from cadenza_remix import __version__
+from cadenza_remix.interruption import interruptible
 
 STAGES = ("prepare", "enhance", "evaluate", "report")
 COMMANDS = {
@@ -19,6 +20,7 @@ COMMANDS = {
 }
 
 
+@interruptible()
 def main() -> None:
     """Run `cadenza-remix [command] key=value …`; without a command, all stages in order."""
     sys.path.insert(0, str(Path.cwd()))  # an entrant's own separator is found where the entrant stands

@@ -8,8 +8,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from cadenza_remix import __version__
 from cadenza_remix.annotations import wrong_values
 from cadenza_remix.device import check_device_name
 from cadenza_remix.errors import CadenzaError, ConfigError
+from cadenza_remix.interruption import interruptible
 
 HERE = Path(__file__).resolve().parent
 # conf/ lies beside the package in a checkout and inside it when installed.
@@ -35,7 +36,6 @@ DEMO_EXPERIMENT = "experiment=demo"
 INDECISIVE = ("device", "threads", "batch_size", "allow_download", "licence", "source_url")
 EXIT_FAILED = 1
 EXIT_USAGE = 2  # of Python's own parser
-EXIT_INTERRUPTED = 130
 
 RENAMED_KEYS = {
     "separator.model": "separator=NAME, such as separator=hdemucs or separator=openunmix",
@@ -79,7 +79,7 @@ RANGES = {
     "remix_sample_rate": RATES_HZ,
     "HAAQI_sample_rate": (8000, 192000),  # as in `metrics.rates`
     "nalr.nfir": (2, 1000),  # the filters are designed on a grid of 1024
-    "executor.workers": (1, 1000),
+    "executor.workers": (0, 1000),
     "executor.threads": (1, 1000),
 }
 
@@ -101,6 +101,11 @@ class PathSettings:
     output_music_dir: Path
     output_music_file: Path
     exp_folder: Path
+
+    def inputs(self) -> list[Path]:
+        """The metadata files that say what is to be done."""
+        files = (self.scenes_file, self.scene_listeners_file, self.gains_file, self.listeners_file)
+        return [*files, self.given("music_file")]
 
     def given(self, key: str) -> Path:
         """A path that `complete` has filled in."""
@@ -158,6 +163,7 @@ class ExecutorSettings:
 
     workers: int | None
     threads: int
+    timeout_s: float | None
 
 
 @dataclass
@@ -168,6 +174,8 @@ class Settings:
     split: str
     stems: str
     keep_stems: bool
+    stem_cache: Path | None
+    stem_cache_gb: float
     overwrite: bool
     runs: list[Path] | None
     path: PathSettings
@@ -196,10 +204,12 @@ class Run:
     Attributes:
         settings: every value; all paths set.
         is_demo: whether the data are the embedded demo's.
+        choices: the name chosen in each configuration group.
     """
 
     settings: Settings
     is_demo: bool
+    choices: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[], None]:
@@ -221,12 +231,10 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             sys.exit(f"error: {_explain(error)}")
         except OSError as error:  # a folder that may not be entered, a path longer than any can be
             sys.exit(f"error: {' '.join(str(error).split())}; correct the path, or who may use it.")
-        except KeyboardInterrupt:
-            print("Interrupted; the same command continues where this one stopped.", file=sys.stderr)
-            sys.exit(EXIT_INTERRUPTED)
         if not succeeded:
             sys.exit(EXIT_FAILED)
 
+    @interruptible()
     def main() -> None:
         if "--version" in sys.argv:
             print(f"cadenza-remix {__version__}")
@@ -274,10 +282,10 @@ def _explain(error: Exception) -> str:
 def _keys(schema: type, prefix: str = "") -> list[str]:
     """The dotted names of all settings."""
     keys = []
-    for field in fields(schema):
-        name = f"{prefix}{field.name}"
-        nested = isinstance(field.type, type) and is_dataclass(field.type)
-        keys += _keys(field.type, f"{name}.") if nested else [name]  # type: ignore[arg-type]
+    for each in fields(schema):
+        name = f"{prefix}{each.name}"
+        nested = isinstance(each.type, type) and is_dataclass(each.type)
+        keys += _keys(each.type, f"{name}.") if nested else [name]  # type: ignore[arg-type]
     return keys
 
 
@@ -316,7 +324,8 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
     """Fill in what depends on other settings, and give every value its type.
 
     Raises:
-        ConfigError: if there is a key that nothing reads, a misspelt device, or the run has no name.
+        ConfigError: if there is a key that nothing reads, a number that cannot be, a misspelt device, the run
+            has no name, or nobody can do the jobs so.
     """
     _refuse_unread_keys(config)
     check_device_name(config.device)
@@ -334,7 +343,16 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
     settings = OmegaConf.to_object(config)
     assert isinstance(settings, Settings)
     _refuse_impossible_numbers(flatten(settings))
-    return Run(settings, is_demo)
+    _check_timeout(settings.executor)
+    return Run(settings, is_demo, dict(choices))
+
+
+def _check_timeout(executor: ExecutorSettings) -> None:
+    if executor.timeout_s is not None and (executor.workers == 0 or executor.timeout_s <= 0):
+        raise ConfigError(
+            f"executor.timeout_s={executor.timeout_s:g} must be more than 0, and needs a process that can be "
+            "stopped: add executor=processes, or leave it out."
+        )
 
 
 def _refuse_unread_keys(config: Any) -> None:
@@ -435,10 +453,16 @@ def decisive(node: Any) -> dict[str, Any]:
     return {key: node[key] for key in node if key not in INDECISIVE}
 
 
+def named(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by dotted key, with the name of what was chosen beside each component's own settings."""
+    chosen = {group: run.choices.get(group) for group, node in settings.items() if isinstance(node, dict)}
+    return flatten(dict(settings)) | chosen
+
+
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested settings as `{"dotted.key": value}`, ready for JSON."""
     if is_dataclass(value):
-        value = {field.name: getattr(value, field.name) for field in fields(value)}
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, dict):
         return {k: v for key in value for k, v in flatten(value[key], f"{prefix}.{key}".lstrip(".")).items()}
     return {prefix: str(value) if isinstance(value, Path) else value}

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from cadenza_remix.config import Run, build, command, decisive, flatten
+from cadenza_remix.config import Run, build, command, decisive, flatten, named
 from cadenza_remix.parallel import import_early
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,10 @@ def enhance(run: Run) -> bool:
     from cadenza_remix.demix.base import Separator
     from cadenza_remix.jobs.enhancement import Enhancement
     from cadenza_remix.jobs.run import report_failures, run_jobs
-    from cadenza_remix.ledger import claim
+    from cadenza_remix.jobs.stem_cache import StemCache
+    from cadenza_remix.ledger import claim, provenance
+    from cadenza_remix.lock import locked
+    from cadenza_remix.output import remove_leftovers
     from cadenza_remix.results import failure
 
     settings, path = run.settings, run.settings.path
@@ -47,9 +50,6 @@ def enhance(run: Run) -> bool:
         "keep_stems": settings.keep_stems,
         "truncate": settings.truncate,
     }
-    claim(path.exp_folder, "enhance", flatten(depends_on), overwrite=settings.overwrite)
-    if separator:
-        warn_of_terms(separator)
     work = Enhancement(
         exp_folder=path.exp_folder,
         music=music,
@@ -62,15 +62,34 @@ def enhance(run: Run) -> bool:
         output_sample_rate=settings.remix_sample_rate,
         truncate=settings.truncate,
         keep_stems=settings.keep_stems,
-        overwrite=settings.overwrite,
+        stem_cache=StemCache(settings.stem_cache, settings.stem_cache_gb) if settings.stem_cache else None,
     )
-    outcomes = run_jobs(work, pairs, "enhance", workers=settings.executor.workers)
-    failures = [failure(outcome) for outcome in outcomes if outcome.cause]
-    print(
-        f"enhance: {len(outcomes) - len(failures)} of {len(outcomes)} signals in "
-        f"{path.exp_folder / 'enhanced_signals'}"
-    )
-    return report_failures(path.exp_folder, "enhance", failures)
+    executor = settings.executor
+    with locked(path.exp_folder, "enhance"):
+        remove_leftovers(path.exp_folder)
+        claim(
+            path.exp_folder,
+            "enhance",
+            named(run, depends_on),
+            made_with=provenance(flatten(settings), path.inputs()),
+            overwrite=settings.overwrite,
+        )
+        if separator:
+            warn_of_terms(separator)
+        outcomes = run_jobs(
+            work,
+            pairs,
+            "enhance",
+            overwrite=settings.overwrite,
+            workers=executor.workers,
+            timeout_s=executor.timeout_s,
+        )
+        failures = [failure(outcome) for outcome in outcomes if outcome.cause]
+        print(
+            f"enhance: {len(outcomes) - len(failures)} of {len(outcomes)} signals in "
+            f"{path.exp_folder / 'enhanced_signals'}"
+        )
+        return report_failures(path.exp_folder, "enhance", failures)
 
 
 def warn_of_terms(separator: Any) -> None:

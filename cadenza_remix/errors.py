@@ -34,5 +34,9 @@ class OutputError(CadenzaError):
     """A result cannot be written."""
 
 
+class DiskError(OutputError):
+    """Nothing can be written any more: the disk is full or read-only; no other job would succeed."""
+
+
 class WeightsError(CadenzaError):
     """A network's weights are missing, or are not what they should be."""

@@ -1,10 +1,11 @@
 """Score enhanced signals against the ideal remix."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cadenza_remix.config import Run, Settings, build, command, decisive, flatten
+from cadenza_remix.config import Run, Settings, build, command, decisive, flatten, named
 from cadenza_remix.parallel import import_early
 
 if TYPE_CHECKING:  # --help and --cfg answer at once
@@ -19,8 +20,10 @@ def evaluate(run: Run) -> bool:
     from cadenza_remix.datasets.challenge import read_music, read_pairs
     from cadenza_remix.jobs.evaluation import Evaluation
     from cadenza_remix.jobs.run import report_failures, run_jobs
-    from cadenza_remix.ledger import claim
+    from cadenza_remix.ledger import claim, provenance
+    from cadenza_remix.lock import locked
     from cadenza_remix.metrics.base import Metric
+    from cadenza_remix.output import remove_leftovers
     from cadenza_remix.results import SCORES, failure, write_scores
 
     settings, path = run.settings, run.settings.path
@@ -36,25 +39,41 @@ def evaluate(run: Run) -> bool:
         sample_rate=settings.sample_rate,
         output_sample_rate=settings.remix_sample_rate,
         set_random_seed=settings.evaluate.set_random_seed,
-        overwrite=settings.overwrite,
     )
     depends_on = {
         "metric": decisive(settings.metric),
         "sample_rate": settings.sample_rate,
         "evaluate.set_random_seed": settings.evaluate.set_random_seed,
     }
-    for folder in work.runs:
-        claim(folder, "evaluate", flatten(depends_on), overwrite=settings.overwrite)
-    outcomes = run_jobs(work, pairs, "evaluate", workers=settings.executor.workers)
-    succeeded = True
-    for folder in work.runs:
-        own = [outcome for outcome in outcomes if outcome.run == folder]
-        write_scores(folder, own)
-        failures = [failure(outcome) for outcome in own if outcome.cause]
-        print(f"evaluate: {len(own) - len(failures)} of {len(own)} scores in {folder / SCORES}")
-        failures += score_separation(folder, settings, pairs, work.music)
-        succeeded &= report_failures(folder, "evaluate", failures)
-    return succeeded
+    executor = settings.executor
+    with ExitStack() as stack:
+        for folder in work.runs:
+            stack.enter_context(locked(folder, "evaluate"))
+            remove_leftovers(folder)
+            claim(
+                folder,
+                "evaluate",
+                named(run, depends_on),
+                made_with=provenance(flatten(settings), path.inputs()),
+                overwrite=settings.overwrite,
+            )
+        outcomes = run_jobs(
+            work,
+            pairs,
+            "evaluate",
+            overwrite=settings.overwrite,
+            workers=executor.workers,
+            timeout_s=executor.timeout_s,
+        )
+        succeeded = True
+        for folder in work.runs:
+            own = [outcome for outcome in outcomes if outcome.run == folder]
+            write_scores(folder, own)
+            failures = [failure(outcome) for outcome in own if outcome.cause]
+            print(f"evaluate: {len(own) - len(failures)} of {len(own)} scores in {folder / SCORES}")
+            failures += score_separation(folder, settings, pairs, work.music)
+            succeeded &= report_failures(folder, "evaluate", failures)
+        return succeeded
 
 
 def score_separation(
@@ -78,8 +97,11 @@ def score_separation(
         (folder / SEPARATION).unlink(missing_ok=True)  # of an earlier run
         return []
     sources = {pair.scene.song: tuple(pair.scene.gains_db) for pair in pairs}
-    work = Separation(folder, stems_in(stems, music), music, sources, settings.overwrite)
-    results = dict(run_all(work, list(sources), workers=settings.executor.workers))
+    work = Separation(folder, stems_in(stems, music), music, sources)
+    if settings.overwrite:
+        work.ledger.forget(sources)
+    executor = settings.executor
+    results = dict(run_all(work, list(sources), workers=executor.workers, timeout_s=executor.timeout_s))
     causes = [{"song": song, "cause": each} for song, each in results.items() if isinstance(each, str)]
     scores = {song: results[song] for song in sources}
     write_separation(folder, {song: each for song, each in scores.items() if not isinstance(each, str)})

@@ -15,6 +15,8 @@ def prepare(run: Run) -> bool:
     from cadenza_remix.jobs.lists import write_scene_listeners, write_scenes
     from cadenza_remix.jobs.preparation import Preparation
     from cadenza_remix.jobs.run import report_failures
+    from cadenza_remix.lock import locked
+    from cadenza_remix.output import check_space, remove_leftovers
 
     settings, path = run.settings, run.settings.path
     if run.is_demo:
@@ -40,18 +42,24 @@ def prepare(run: Run) -> bool:
         music_dir=path.output_music_dir,
         sample_rate=settings.sample_rate,
         shared_loudness=settings.prepare.loudness is Loudness.shared,
-        overwrite=settings.overwrite,
     )
-    done = run_all(work, songs, workers=settings.executor.workers)
-    results = list(tqdm(done, desc="prepare", total=len(songs), unit="song", disable=None))
-    failures = [{"song": song.name, "cause": cause} for song, cause in results if isinstance(cause, str)]
-    list_music(path.output_music_file, [song for song in songs if work.is_made(song)])
-    made = sum(result is True for _, result in results)
-    print(
-        f"prepare: {made} songs made, {len(songs) - made - len(failures)} there already, "
-        f"{len(failures)} failed; the music at the microphones is in {path.output_music_dir}"
-    )
-    return report_failures(path.exp_folder, "prepare", failures)
+    executor = settings.executor
+    with locked(path.output_music_dir, "prepare"):
+        remove_leftovers(path.output_music_dir)
+        remove_leftovers(path.output_music_file.parent)
+        check_space(path.output_music_dir, sum(work.bytes_to_write(song) for song in songs))
+        if settings.overwrite:
+            work.ledger.forget(song.name for song in songs)
+        done = run_all(work, songs, workers=executor.workers, timeout_s=executor.timeout_s)
+        results = list(tqdm(done, desc="prepare", total=len(songs), unit="song", disable=None))
+        failures = [{"song": song.name, "cause": cause} for song, cause in results if isinstance(cause, str)]
+        list_music(path.output_music_file, [song for song in songs if work.is_made(song)])
+        made = sum(result is True for _, result in results)
+        print(
+            f"prepare: {made} songs made, {len(songs) - made - len(failures)} there already, "
+            f"{len(failures)} failed; the music at the microphones is in {path.output_music_dir}"
+        )
+        return report_failures(path.exp_folder, "prepare", failures)
 
 
 def refuse_without_dry_music(settings: Settings) -> None:

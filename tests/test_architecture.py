@@ -22,6 +22,7 @@ BASE = (
     "noise",
     "sphere",
     "scenes",
+    "processes",
 )
 DRIVERS = (
     "__main__",

@@ -277,7 +277,7 @@ def test_odd_submissions_are_flagged_or_refused(challenge: Path, commands: Comma
 def test_another_configuration_is_not_mixed_into_a_folder(challenge: Path, commands: Commands) -> None:
     commands("enhance")
     result = run("enhance", f"path.root={challenge}", "separator=none", "limiter=tanh", cwd=challenge.parent)
-    assert "limiter._target_ was" in one_sentence(result)
+    assert "(limiter was multiband, now tanh); choose another name=" in one_sentence(result)
     signal = challenge.parent / "exp/none/enhanced_signals/scene_10001_L0002_remix.flac"
     before = signal.read_bytes()
     commands("enhance", more=("separator=none", "limiter=tanh", "overwrite=true"))

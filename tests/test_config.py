@@ -94,6 +94,10 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         ),
         (["enhance", "nalr.nfir=-220", "separator=none"], "nalr.nfir is -220; give a whole number from 2 to"),
         (["enhance", "executor.workers=-3", "separator=none"], "executor.workers is -3; give a whole number"),
+        (
+            ["enhance", "executor=serial", "executor.timeout_s=60"],
+            "executor.timeout_s=60 must be more than 0",
+        ),
         (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
         (["enhence"], "there is no command 'enhence'"),
     ],

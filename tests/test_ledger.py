@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,44 @@ def test_a_folder_keeps_its_settings(tmp_path: Path) -> None:
     claim(tmp_path, "enhance", {"limiter": "a", "rate": 1}, overwrite=False)
     claim(tmp_path, "evaluate", {"metric": "m"}, overwrite=False)
     claim(tmp_path, "enhance", {"limiter": "a", "rate": 1}, overwrite=False)
-    with pytest.raises(ConfigError, match=r"limiter was 'a', now 'b'\)"):
+    with pytest.raises(ConfigError, match=r"\(limiter was a, now b\)"):
         claim(tmp_path, "enhance", {"limiter": "b", "rate": 1}, overwrite=False)
     claim(tmp_path, "enhance", {"limiter": "b", "rate": 1}, overwrite=True)
     claim(tmp_path, "enhance", {"limiter": "b", "rate": 1}, overwrite=False)
+
+
+MULTIBAND = {"limiter": "multiband", "limiter._target_": "Multiband", "limiter.release_s": 1.5}
+CLIP = {"limiter": "hard_clip", "limiter._target_": "HardClip", "truncate": False}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (MULTIBAND, CLIP, "(limiter was multiband, now hard_clip; truncate was null, now false)"),
+        (MULTIBAND, MULTIBAND | {"limiter.release_s": 2}, "(limiter.release_s was 1.5, now 2)"),
+        (
+            {"closed_loop": None},
+            {"closed_loop": "haaqi", "closed_loop.n": 5},
+            "closed_loop was null, now haaqi)",
+        ),
+    ],
+)
+def test_what_changed_is_told_as_it_is_typed(
+    tmp_path: Path, before: dict[str, Any], now: dict[str, Any], told: str
+) -> None:
+    claim(tmp_path, "enhance", before, overwrite=False)
+    with pytest.raises(ConfigError) as refused:
+        claim(tmp_path, "enhance", now, overwrite=False)
+    assert told in str(refused.value)
+
+
+def test_another_name_for_the_same_is_no_change(tmp_path: Path) -> None:
+    claim(tmp_path, "enhance", MULTIBAND, overwrite=False)
+    claim(tmp_path, "enhance", MULTIBAND | {"limiter": "mine"}, overwrite=False)
+
+
+def test_what_is_forgotten_is_done_again(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.write("song", {"pair": Record("origin")})
+    ledger.forget(["song"])
+    assert not any(record.is_current("origin") for record in ledger.read("song").values())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import OmegaConf
 
-from cadenza_remix import config, ledger, results
+from cadenza_remix import config, interruption, ledger, results
 from cadenza_remix.__main__ import COMMANDS
 from cadenza_remix.config import CONF, RENAMED_KEYS, Settings, _keys
 from cadenza_remix.demix.base import Separator
@@ -58,7 +58,7 @@ def test_files_and_columns() -> None:
 
 
 def test_exit_codes() -> None:
-    assert names("exit code") == ["0", str(config.EXIT_FAILED), str(config.EXIT_INTERRUPTED)]
+    assert names("exit code") == ["0", str(config.EXIT_FAILED), str(interruption.EXIT_INTERRUPTED)]
 
 
 def test_attributes_of_plug_ins() -> None:
@@ -85,3 +85,10 @@ def test_details_have_the_columns_promised(tmp_path: Path) -> None:
     assert {"status", "clipped_percent", "seconds"} <= set(promised)
     results.write_scores(tmp_path, [])
     assert list(pd.read_csv(tmp_path / results.SCORES).columns) == list(results.SCORE_COLUMNS)
+
+
+def test_the_readme_names_tests_that_are_there() -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests").glob("test_*.py"))
+    promised = re.findall(r"`(test_\w+)`", README)
+    assert promised
+    assert [name for name in promised if f"def {name}(" not in tests] == []

@@ -4,6 +4,7 @@ The separator travels to worker processes as plain values; each loads the networ
 and keeps it. Only the modules of networks import PyTorch, so that a run without one does not wait for it.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -174,7 +175,7 @@ class Pass:
 
 
 def choose_device(device: str) -> torch.device:
-    """The device that is meant.
+    """The device that is meant; of several GPUs, the worker processes take one after the other.
 
     Args:
         device: `auto` (a CUDA GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
@@ -186,8 +187,10 @@ def choose_device(device: str) -> torch.device:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     there = ["cpu", *["cuda"][:gpus], *(f"cuda:{i}" for i in range(gpus))]
     there += ["mps"] if torch.backends.mps.is_available() else []
-    if device == "auto":
-        return torch.device("cuda" if gpus else "cpu")
+    if device == "auto" and not gpus:
+        return torch.device("cpu")
+    if device in ("auto", "cuda") and gpus:
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % gpus)
     if device not in there:
         raise ConfigError(
             f"device={device} is not in this machine, or PyTorch {torch.__version__} was built without it; "

@@ -31,7 +31,6 @@ class Evaluation:
         sample_rate: Hz, of the music.
         output_sample_rate: Hz, that the enhanced signals should have.
         set_random_seed: draw the metric's noise from the scene's name instead of afresh.
-        overwrite: score again what is scored already.
     """
 
     runs: tuple[Path, ...]
@@ -40,7 +39,6 @@ class Evaluation:
     sample_rate: int
     output_sample_rate: int
     set_random_seed: bool
-    overwrite: bool
 
     def __call__(self, job: Job) -> list[Outcome]:
         """Score every pair of the song that is not finished yet.
@@ -48,15 +46,16 @@ class Evaluation:
         Raises:
             CadenzaError: if the song's true stems cannot be read.
         """
-        return do_pairs(job, self.runs, "evaluate", self._origin, self._begin, overwrite=self.overwrite)
+        return do_pairs(job, self.runs, "evaluate", self._origin, self._begin)
 
-    def check(self, job: Job) -> None:
-        """Look at the headers of the true stems.
+    def check(self, job: Job) -> float:
+        """Look at the headers of the true stems; scores take no space to speak of.
 
         Raises:
             AudioError: if something is missing or of another format.
         """
         self.music[job.song].check([MIXTURE, *job.pairs[0].scene.gains_db])
+        return 0
 
     def _begin(self, pairs: Sequence[Pair]) -> DoPair:
         music = self.music[pairs[0].scene.song]
