@@ -11,6 +11,7 @@ COMMANDS = {
     "prepare": "bring dry music to the hearing-aid microphones",
     "enhance": "separate, remix, amplify and limit it for every scene and listener",
     "evaluate": "score the enhanced signals with HAAQI",
+    "merge": "put the tables of a run in shards together",
     "report": "summarise the scores",
     "haaqi": "score one pair of audio files",
 }

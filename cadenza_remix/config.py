@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -40,8 +41,8 @@ RENAMED_KEYS = {
     "rms_window_s",
     "soft_clip": "limiter=tanh for true, limiter=hard_clip for false",
     "nalr.sample_rate": "sample_rate",
-    "evaluate.batch": "nothing, as all cores are used and a repeated command continues",
-    "evaluate.batch_size": "nothing, as all cores are used and a repeated command continues",
+    "evaluate.batch": "shard.index, and merge at the end",
+    "evaluate.batch_size": "shard.count, and merge at the end",
     "path.scene_file": "path.scenes_file",
     "path.head_positions_file": "path.head_loudspeaker_positions_file",
     "path.tracklist_file": "nothing, as the tracks are those of the scene list",
@@ -112,6 +113,33 @@ class EvaluateSettings:
 
 
 @dataclass
+class ShardSettings:
+    """Which of several tasks of a cluster this is."""
+
+    index: int
+    count: int
+
+    def check(self) -> None:
+        """Refuse what is no part of a whole.
+
+        Raises:
+            ConfigError: if there is no such task.
+        """
+        if self.count < 1:
+            raise ConfigError(f"shard.count={self.count}; expected 1 or more: say how many tasks there are.")
+        if not 0 <= self.index < self.count:
+            raise ConfigError(
+                f"shard.index={self.index} of shard.count={self.count}; expected 0 to {self.count - 1}: "
+                "correct either, as sbatch --array=0-3 goes with shard.count=4."
+            )
+
+    @property
+    def suffix(self) -> str:
+        """What the names of this task's tables end in, the same as in the reference recipe's batches."""
+        return f"_{self.index + 1}-{self.count}" if self.count > 1 else ""
+
+
+@dataclass
 class ExecutorSettings:
     """Who does the jobs."""
 
@@ -138,6 +166,7 @@ class Settings:
     prepare: PrepareSettings
     nalr: NalrSettings
     evaluate: EvaluateSettings
+    shard: ShardSettings
     executor: ExecutorSettings
     head: Any
     amplifier: Any
@@ -164,7 +193,8 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
     """Make a command-line entry of `work`, which tells whether everything succeeded.
 
     The entry reads `sys.argv`, and exits with 0 if all went well, 1 if anything failed (the message or
-    the list of failures says what), 130 if interrupted.
+    the list of failures says what), 130 if interrupted. Of a sweep (`-m`), one job that fails does not keep
+    the others from being done.
     """
 
     def task(config: Any) -> None:
@@ -174,14 +204,14 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             os.environ["OMP_NUM_THREADS"] = str(run.settings.executor.threads)
             succeeded = work(run)
         except CadenzaError as error:
-            sys.exit(f"error: {error}")
+            _fail(f"error: {error}")
         except OmegaConfBaseException as error:
-            sys.exit(f"error: {_explain(error)}")
+            _fail(f"error: {_explain(error)}")
         except KeyboardInterrupt:
             print("Interrupted; the same command continues where this one stopped.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
         if not succeeded:
-            sys.exit(EXIT_FAILED)
+            _fail()
 
     def main() -> None:
         if "--version" in sys.argv:
@@ -199,8 +229,23 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
         except HydraException as error:
             sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
+        except SweepError:
+            sys.exit(EXIT_FAILED)
 
     return main
+
+
+class SweepError(Exception):
+    """A job of a sweep failed, which said why where it ran; Hydra says which one it was."""
+
+
+def _fail(told: str | None = None) -> NoReturn:
+    """Say why and leave; a job of a sweep leaves the others alone."""
+    if HydraConfig.get().mode is not RunMode.MULTIRUN:
+        sys.exit(told or EXIT_FAILED)
+    if told:
+        print(told, file=sys.stderr)
+    raise SweepError(told or "Some of its work failed; its table of failures says why.")
 
 
 def _explain(error: Exception) -> str:
@@ -270,6 +315,7 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
         path.music_file = path.music_file or path.output_music_file
     settings = OmegaConf.to_object(config)
     assert isinstance(settings, Settings)
+    settings.shard.check()
     return Run(settings, is_demo)
 
 

@@ -17,8 +17,9 @@ def enhance(run: Run) -> bool:
     from cadenza_remix.jobs.run import report_failures, run_jobs
     from cadenza_remix.ledger import claim
     from cadenza_remix.results import failure
+    from cadenza_remix.shards import take_songs
 
-    settings, path = run.settings, run.settings.path
+    settings, path, shard = run.settings, run.settings.path, run.settings.shard
     separated = settings.stems == "separate"
     separator = build(settings.separator, "separator", Separator) if separated else None
     amplifier, limiter = build(settings.amplifier, "amplifier"), build(settings.limiter, "limiter")
@@ -30,6 +31,7 @@ def enhance(run: Run) -> bool:
 
         demo.write_music_at_microphones(settings)
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
+    pairs = take_songs(pairs, index=shard.index, count=shard.count)
     music = read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate)
     given_stems = music if settings.stems.lower() == "true" else stems_in(Path(settings.stems), music)
     depends_on = {
@@ -64,7 +66,7 @@ def enhance(run: Run) -> bool:
         f"enhance: {len(outcomes) - len(failures)} of {len(outcomes)} signals in "
         f"{path.exp_folder / 'enhanced_signals'}"
     )
-    return report_failures(path.exp_folder, "enhance", failures)
+    return report_failures(path.exp_folder, "enhance", failures, shard.suffix)
 
 
 def _identity(node: Any, separator: Any) -> dict[str, Any]:

@@ -6,13 +6,19 @@ what it made is still there as it was left.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cadenza_remix.errors import ConfigError
+from cadenza_remix.errors import ConfigError, OutputError
 from cadenza_remix.output import write_text
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 MANIFEST = "manifest.json"
 
@@ -90,22 +96,45 @@ def claim(folder: Path, command: str, settings: dict[str, Any], *, overwrite: bo
     Raises:
         ConfigError: naming the keys that changed since the folder was begun.
     """
-    manifest = _read_manifest(folder)
-    before = manifest.get(command, settings)
-    changed = sorted(key for key in before | settings if before.get(key) != settings.get(key))
-    if changed and not overwrite:
-        told = "; ".join(f"{key} was {before.get(key)!r}, now {settings.get(key)!r}" for key in changed)
-        raise ConfigError(
-            f"{folder} was begun with other settings ({told}); choose another name=, "
-            "or overwrite=true to redo it."
-        )
-    write_text(folder / MANIFEST, json.dumps(manifest | {command: settings}, indent=2))
+    with one_at_a_time(folder):
+        manifest = _read_manifest(folder)
+        before = manifest.get(command, settings)
+        changed = sorted(key for key in before | settings if before.get(key) != settings.get(key))
+        if changed and not overwrite:
+            told = "; ".join(f"{key} was {before.get(key)!r}, now {settings.get(key)!r}" for key in changed)
+            raise ConfigError(
+                f"{folder} was begun with other settings ({told}); choose another name=, "
+                "or overwrite=true to redo it."
+            )
+        write_text(folder / MANIFEST, json.dumps(manifest | {command: settings}, indent=2))
 
 
 def claimed(folder: Path, command: str) -> dict[str, Any]:
     """The settings with which a command filled `folder`; none if it did not."""
     settings: dict[str, Any] = _read_manifest(folder).get(command, {})
     return settings
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in here with this folder; the tasks of a cluster begin together.
+
+    The lock goes with the process that holds it, however that ends. Where there is none to be had (Windows,
+    some file systems of clusters), nobody waits.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("a")
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written ({error}); choose another folder.") from error
+    with file:
+        if fcntl:
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -59,14 +59,21 @@ def _failed(work: Work, job: Job, cause: str) -> list[Outcome]:
     return [Outcome(pair, run, cause=cause) for run in work.runs for pair in job.pairs]
 
 
-def report_failures(exp_folder: Path, command: str, failures: Sequence[Mapping[str, str]]) -> bool:
+def report_failures(
+    exp_folder: Path, command: str, failures: Sequence[Mapping[str, str]], suffix: str = ""
+) -> bool:
     """Write a command's failures down and tell the first ones; true if there are none."""
-    results.write_failures(exp_folder, command, failures)
+    results.write_failures(exp_folder, command, failures, suffix)
+    return tell_failures(results.table_path(exp_folder, results.FAILURES, suffix), failures)
+
+
+def tell_failures(table: Path, failures: Sequence[Mapping[str, str]]) -> bool:
+    """Tell the first failures of a table; true if there are none."""
     for row in failures[:SHOWN_FAILURES]:
-        where = " ".join(row[name] for name in ("scene", "listener") if name in row) or row["song"]
+        where = " ".join(row[name] for name in ("scene", "listener") if row.get(name)) or row["song"]
         print(f"failed: {where}: {row['cause']}", file=sys.stderr)
     if failures:
-        print(f"{len(failures)} failed; all are listed in {exp_folder / results.FAILURES}", file=sys.stderr)
+        print(f"{len(failures)} failed; all are listed in {table}", file=sys.stderr)
     return not failures
 
 
