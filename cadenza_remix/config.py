@@ -204,9 +204,9 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             os.environ["OMP_NUM_THREADS"] = str(run.settings.executor.threads)
             succeeded = work(run)
         except CadenzaError as error:
-            _fail(f"error: {error}")
+            _fail(str(error))
         except OmegaConfBaseException as error:
-            _fail(f"error: {_explain(error)}")
+            _fail(_explain(error))
         except KeyboardInterrupt:
             print("Interrupted; the same command continues where this one stopped.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
@@ -229,23 +229,23 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
         except HydraException as error:
             sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
-        except SweepError:
-            sys.exit(EXIT_FAILED)
+        except SweepError as error:
+            sys.exit(f"error: {error}")
 
     return main
 
 
 class SweepError(Exception):
-    """A job of a sweep failed, which said why where it ran; Hydra says which one it was."""
+    """A job of a sweep failed; Hydra says which one."""
 
 
 def _fail(told: str | None = None) -> NoReturn:
     """Say why and leave; a job of a sweep leaves the others alone."""
     if HydraConfig.get().mode is not RunMode.MULTIRUN:
-        sys.exit(told or EXIT_FAILED)
+        sys.exit(f"error: {told}" if told else EXIT_FAILED)
     if told:
-        print(told, file=sys.stderr)
-    raise SweepError(told or "Some of its work failed; its table of failures says why.")
+        print(f"error: {told}", file=sys.stderr)
+    raise SweepError(told or "Some of that job's work failed; its table of failures says why.")
 
 
 def _explain(error: Exception) -> str:
