@@ -22,7 +22,7 @@ BASE = (
     "sphere",
     "scenes",
 )
-DRIVERS = ("__main__", "prepare", "enhance", "evaluate", "report", "haaqi", "demo", "config")
+DRIVERS = ("__main__", "prepare", "enhance", "evaluate", "merge", "report", "haaqi", "demo", "config")
 
 
 def imports(module: Path) -> set[str]:

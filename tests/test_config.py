@@ -125,7 +125,7 @@ def test_a_file_of_the_reference_recipe_is_turned_into_ours(tmp_path: Path) -> N
     assert "x/metadata/scenes.train.json is missing" in told
 
 
-@pytest.mark.parametrize("command", ["prepare", "enhance", "evaluate", "report"])
+@pytest.mark.parametrize("command", ["prepare", "enhance", "evaluate", "merge", "report"])
 @pytest.mark.parametrize("question", [["--help"], ["--cfg", "job"], ["--version"]])
 def test_questions_are_answered_without_heavy_imports(
     tmp_path: Path, command: str, question: list[str]
