@@ -12,6 +12,7 @@ COMMANDS = {
     "prepare": "bring dry music to the hearing-aid microphones",
     "enhance": "separate, remix, amplify and limit it for every scene and listener",
     "evaluate": "score the enhanced signals with HAAQI",
+    "merge": "put the tables of a run in shards together",
     "report": "show how runs did: a page, tables, and what to listen to",
     "doctor": "say what is missing on this machine, and what to do about it",
     "check": "check the enhanced signals before they are handed in",

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -45,8 +46,8 @@ RENAMED_KEYS = {
     "rms_window_s",
     "soft_clip": "limiter=tanh for true, limiter=hard_clip for false",
     "nalr.sample_rate": "sample_rate",
-    "evaluate.batch": "nothing, as all cores are used and a repeated command continues",
-    "evaluate.batch_size": "nothing, as all cores are used and a repeated command continues",
+    "evaluate.batch": "shard.index, and merge at the end",
+    "evaluate.batch_size": "shard.count, and merge at the end",
     "path.scene_file": "path.scenes_file",
     "path.head_positions_file": "path.head_loudspeaker_positions_file",
     "path.tracklist_file": "nothing, as the tracks are those of the scene list",
@@ -158,6 +159,33 @@ class PackSettings:
 
 
 @dataclass
+class ShardSettings:
+    """Which of several tasks of a cluster this is."""
+
+    index: int
+    count: int
+
+    def check(self) -> None:
+        """Refuse what is no part of a whole.
+
+        Raises:
+            ConfigError: if there is no such task.
+        """
+        if self.count < 1:
+            raise ConfigError(f"shard.count={self.count}; expected 1 or more: say how many tasks there are.")
+        if not 0 <= self.index < self.count:
+            raise ConfigError(
+                f"shard.index={self.index} of shard.count={self.count}; expected 0 to {self.count - 1}: "
+                "correct either, as sbatch --array=0-3 goes with shard.count=4."
+            )
+
+    @property
+    def suffix(self) -> str:
+        """What the names of this task's tables end in, the same as in the reference recipe's batches."""
+        return f"_{self.index + 1}-{self.count}" if self.count > 1 else ""
+
+
+@dataclass
 class ExecutorSettings:
     """Who does the jobs."""
 
@@ -188,6 +216,7 @@ class Settings:
     nalr: NalrSettings
     evaluate: EvaluateSettings
     pack: PackSettings
+    shard: ShardSettings
     executor: ExecutorSettings
     head: Any
     amplifier: Any
@@ -216,7 +245,8 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
     """Make a command-line entry of `work`, which tells whether everything succeeded.
 
     The entry reads `sys.argv`, and exits with 0 if all went well, 1 if anything failed (the message or
-    the list of failures says what), 130 if interrupted.
+    the list of failures says what), 130 if interrupted. Of a sweep (`-m`), one job that fails does not keep
+    the others from being done.
     """
 
     def task(config: Any) -> None:
@@ -226,13 +256,13 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             os.environ["OMP_NUM_THREADS"] = str(run.settings.executor.threads)
             succeeded = work(run)
         except CadenzaError as error:
-            sys.exit(f"error: {error}")
+            _fail(str(error))
         except OmegaConfBaseException as error:
-            sys.exit(f"error: {_explain(error)}")
+            _fail(_explain(error))
         except OSError as error:  # a folder that may not be entered, a path longer than any can be
-            sys.exit(f"error: {' '.join(str(error).split())}; correct the path, or who may use it.")
+            _fail(f"{' '.join(str(error).split())}; correct the path, or who may use it.")
         if not succeeded:
-            sys.exit(EXIT_FAILED)
+            _fail()
 
     @interruptible()
     def main() -> None:
@@ -254,6 +284,8 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
         except HydraException as error:
             sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
+        except SweepError as error:
+            sys.exit(f"error: {error}")
         except ValueError as error:
             if not str(error).startswith("Config group override"):  # Hydra's, at separator=1
                 raise
@@ -262,6 +294,19 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             sys.exit(EXIT_FAILED if stop.code == EXIT_USAGE else stop.code)
 
     return main
+
+
+class SweepError(Exception):
+    """A job of a sweep failed; Hydra says which one."""
+
+
+def _fail(told: str | None = None) -> NoReturn:
+    """Say why and leave; a job of a sweep leaves the others alone."""
+    if HydraConfig.get().mode is not RunMode.MULTIRUN:
+        sys.exit(f"error: {told}" if told else EXIT_FAILED)
+    if told:
+        print(f"error: {told}", file=sys.stderr)
+    raise SweepError(told or "Some of that job's work failed; its table of failures says why.")
 
 
 def _explain(error: Exception) -> str:
@@ -344,6 +389,7 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
     assert isinstance(settings, Settings)
     _refuse_impossible_numbers(flatten(settings))
     _check_timeout(settings.executor)
+    settings.shard.check()
     return Run(settings, is_demo, dict(choices))
 
 

@@ -24,8 +24,9 @@ def enhance(run: Run) -> bool:
     from cadenza_remix.lock import locked
     from cadenza_remix.output import remove_leftovers
     from cadenza_remix.results import failure
+    from cadenza_remix.shards import take_songs
 
-    settings, path = run.settings, run.settings.path
+    settings, path, shard = run.settings, run.settings.path, run.settings.shard
     separated = settings.stems == "separate"
     separator = build(settings.separator, "separator", Separator) if separated else None
     amplifier, limiter = build(settings.amplifier, "amplifier"), build(settings.limiter, "limiter")
@@ -37,6 +38,7 @@ def enhance(run: Run) -> bool:
 
         demo.write_music_at_microphones(settings)
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
+    pairs = take_songs(pairs, index=shard.index, count=shard.count)
     music = read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate)
     given_stems = music if settings.stems.lower() == "true" else stems_in(Path(settings.stems), music)
     depends_on = {
@@ -65,7 +67,7 @@ def enhance(run: Run) -> bool:
         stem_cache=StemCache(settings.stem_cache, settings.stem_cache_gb) if settings.stem_cache else None,
     )
     executor = settings.executor
-    with locked(path.exp_folder, "enhance"):
+    with locked(path.exp_folder, f"enhance{shard.suffix}"):
         remove_leftovers(path.exp_folder)
         claim(
             path.exp_folder,
@@ -89,7 +91,7 @@ def enhance(run: Run) -> bool:
             f"enhance: {len(outcomes) - len(failures)} of {len(outcomes)} signals in "
             f"{path.exp_folder / 'enhanced_signals'}"
         )
-        return report_failures(path.exp_folder, "enhance", failures)
+        return report_failures(path.exp_folder, "enhance", failures, shard.suffix)
 
 
 def warn_of_terms(separator: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from cadenza_remix import __version__
 from cadenza_remix.errors import ConfigError
+from cadenza_remix.lock import locked
 from cadenza_remix.output import write_text
 
 MANIFEST = "manifest.json"
@@ -112,16 +113,17 @@ def claim(
     Raises:
         ConfigError: naming the keys that changed since the folder was begun.
     """
-    manifest = _read_manifest(folder)
-    changes = _changes(manifest.get(command, settings), settings)
-    if changes and not overwrite:
-        raise ConfigError(
-            f"{folder} was begun with other settings ({'; '.join(changes)}); choose another name=, "
-            "or overwrite=true to redo it."
-        )
-    provenance = manifest.get("provenance", {}) | {command: made_with or {}}
-    text = json.dumps(manifest | {command: settings, "provenance": provenance}, indent=2, default=str)
-    write_text(folder / MANIFEST, text)
+    with locked(folder, "manifest", wait_s=60):  # the tasks of a cluster begin together
+        manifest = _read_manifest(folder)
+        changes = _changes(manifest.get(command, settings), settings)
+        if changes and not overwrite:
+            raise ConfigError(
+                f"{folder} was begun with other settings ({'; '.join(changes)}); choose another name=, "
+                "or overwrite=true to redo it."
+            )
+        provenance = manifest.get("provenance", {}) | {command: made_with or {}}
+        text = json.dumps(manifest | {command: settings, "provenance": provenance}, indent=2, default=str)
+        write_text(folder / MANIFEST, text)
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ from cadenza_remix.processes import birth, machine
 TOUCHED_EVERY_S = 15.0
 STALE_AFTER_S = 180.0  # network file systems may show times that are a minute old
 HOLDER = "holder.json"
+LOOKED_EVERY_S = 0.2
 ATTEMPTS = 10  # to be faster than others
 
 
@@ -51,8 +53,13 @@ class Holder:
 
 
 @contextmanager
-def locked(folder: Path, name: str) -> Iterator[None]:
+def locked(folder: Path, name: str, *, wait_s: float = 0.0) -> Iterator[None]:
     """Hold the lock of that name; one whose holder died is taken over.
+
+    Args:
+        folder: what is locked.
+        name: what for.
+        wait_s: how long to wait for a holder that lives.
 
     Raises:
         ConfigError: if somebody else holds it, saying who and since when.
@@ -60,7 +67,7 @@ def locked(folder: Path, name: str) -> Iterator[None]:
     """
     lock, pid = folder / f".{name}.lock", os.getpid()
     own = Holder(socket.gethostname(), machine(), pid, birth(pid), f"{datetime.now():%Y-%m-%d %H:%M:%S}")
-    _take(lock, own)
+    _take(lock, own, wait_s)
     done = threading.Event()
     threading.Thread(target=_touch, args=(lock / HOLDER, done), daemon=True).start()
     try:
@@ -70,21 +77,26 @@ def locked(folder: Path, name: str) -> Iterator[None]:
         _take_away(lock, own)
 
 
-def _take(lock: Path, own: Holder) -> None:
+def _take(lock: Path, own: Holder, wait_s: float) -> None:
     """Put the lock there; of several that find a stale one, the first to take that away wins."""
-    mine = partial_name(lock)
+    mine, deadline_s, attempts = partial_name(lock), time.monotonic() + wait_s, 0
     try:
         write_text(mine / HOLDER, json.dumps(asdict(own)))
-        for _ in range(ATTEMPTS):
+        while attempts < ATTEMPTS:
             if _renamed(mine, lock):
                 return
             holder = _holder(lock)
             if holder and not _is_stale(holder, lock, mine):
+                if time.monotonic() < deadline_s:
+                    time.sleep(LOOKED_EVERY_S)
+                    os.utime(mine / HOLDER)
+                    continue
                 raise ConfigError(
                     f"{lock.parent} is being filled by {holder}; wait, stop it, choose another name=, or "
                     f"delete {lock} if that is surely gone."
                 )
             _take_away(lock, holder)
+            attempts += 1
         raise OutputError(f"{lock} is left from a run that died and cannot be replaced; delete it.")
     finally:
         shutil.rmtree(mine, ignore_errors=True)

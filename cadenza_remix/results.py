@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,24 +29,37 @@ DIFFERENCE_COLUMNS = (
 )
 
 
-def write_scores(exp_folder: Path, outcomes: Iterable[Outcome]) -> None:
+def table_path(exp_folder: Path, table: str, suffix: str = "") -> Path:
+    """Where a table of a run lies, such as `scores.csv`, or `scores_1-4.csv` of a run in shards."""
+    return exp_folder / f"{Path(table).stem}{suffix}.csv"
+
+
+def write_scores(exp_folder: Path, outcomes: Iterable[Outcome], suffix: str = "") -> None:
     """Write `scores.csv` and `details.csv`, rows in the order given, failures left out."""
     rows = [_names(outcome.pair) | dict(outcome.values) for outcome in outcomes if outcome.cause is None]
+    write_score_rows(exp_folder, rows, suffix)
+
+
+def write_score_rows(exp_folder: Path, rows: Sequence[Mapping[str, Any]], suffix: str = "") -> None:
+    """Write rows of scores and details to the two tables that they belong to."""
     table = pd.DataFrame(rows, columns=None if rows else list(SCORE_COLUMNS))
-    _write(exp_folder / SCORES, table[list(SCORE_COLUMNS)])
+    _write(table_path(exp_folder, SCORES, suffix), table[list(SCORE_COLUMNS)])
     scores = [column for column in SCORE_COLUMNS if column not in PAIR_COLUMNS]
-    _write(exp_folder / DETAILS, table.drop(columns=scores))
+    _write(table_path(exp_folder, DETAILS, suffix), table.drop(columns=scores))
 
 
-def write_failures(exp_folder: Path, command: str, causes: Sequence[Mapping[str, str]]) -> None:
+def write_failures(
+    exp_folder: Path, command: str, causes: Sequence[Mapping[str, str]], suffix: str = ""
+) -> None:
     """Replace a command's rows in `failures.csv`; the file goes when nothing is left in it.
 
     Args:
         exp_folder: the run's folder.
         command: which command failed at these.
         causes: `scene`, `song`, `listener` (where they apply) and `cause` of each failure.
+        suffix: of the table's name.
     """
-    path, others = exp_folder / FAILURES, read_failures(exp_folder)
+    path, others = table_path(exp_folder, FAILURES, suffix), read_failures(exp_folder, suffix)
     new = pd.DataFrame([{"command": command, **cause} for cause in causes], columns=list(FAILURE_COLUMNS))
     table = pd.concat([others[others["command"] != command].astype(object), new.astype(object)])
     if len(table):
@@ -82,9 +96,9 @@ def read_scores(exp_folder: Path) -> pd.DataFrame:
     return scores.merge(details, on=pairs)
 
 
-def read_failures(exp_folder: Path) -> pd.DataFrame:
+def read_failures(exp_folder: Path, suffix: str = "") -> pd.DataFrame:
     """What failed in a run; without rows if nothing did."""
-    path = exp_folder / FAILURES
+    path = table_path(exp_folder, FAILURES, suffix)
     return _read(path, FAILURE_COLUMNS) if path.is_file() else pd.DataFrame(columns=list(FAILURE_COLUMNS))
 
 
@@ -102,14 +116,32 @@ def write_differences(exp_folder: Path, differences: pd.DataFrame) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_separation(exp_folder: Path, scores: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+def write_separation(
+    exp_folder: Path, scores: Mapping[str, Mapping[str, Mapping[str, float]]], suffix: str = ""
+) -> None:
     """Write `separation.csv`: scores by song and source, songs in the order given."""
     rows = [
         {"song": song, "source": source, **values}
         for song, by_source in scores.items()
         for source, values in by_source.items()
     ]
-    _write(exp_folder / SEPARATION, pd.DataFrame(rows, columns=list(SEPARATION_COLUMNS)))
+    write_separation_rows(exp_folder, rows, suffix)
+
+
+def write_separation_rows(exp_folder: Path, rows: Sequence[Mapping[str, Any]], suffix: str = "") -> None:
+    """Write rows of `separation.csv`."""
+    path = table_path(exp_folder, SEPARATION, suffix)
+    _write(path, pd.DataFrame(rows, columns=list(SEPARATION_COLUMNS)))
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a table as they are written, so that they can be written again byte for byte.
+
+    Raises:
+        MetadataError: if the table is damaged or lacks one of the columns.
+    """
+    table = _read(path, columns, dtype=str).fillna("")
+    return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
 
 
 def separation_means(exp_folder: Path) -> pd.DataFrame:
@@ -131,18 +163,21 @@ def _write(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(partial, index=False)
 
 
-def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+# Names are text even where they look like numbers or missing values ("NA", "007").
+TEXT = dict.fromkeys((*PAIR_COLUMNS, "status"), str)
+
+
+def _read(path: Path, columns: Sequence[str], dtype: Any = TEXT) -> pd.DataFrame:
     if not is_there(path):
-        raise MetadataError(f"{path} is missing; run evaluate first.")
+        raise MetadataError(f"{path} is missing; run evaluate first, and merge if it ran in shards.")
     try:
-        # Names are text even where they look like numbers or missing values ("NA", "007").
-        table = pd.read_csv(path, dtype=dict.fromkeys((*PAIR_COLUMNS, "status"), str), keep_default_na=False)
+        table = pd.read_csv(path, dtype=dtype, keep_default_na=False)
         missing = [column for column in columns if column not in table.columns]
         if missing:
             raise ValueError(f"it lacks the columns {missing}")
         if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for their names
             raise ValueError("its rows have more values than columns")
-        for column in (column for column in columns if column in NUMBERS):
+        for column in (column for column in columns if column in NUMBERS and dtype is TEXT):
             table[column] = pd.to_numeric(table[column]).astype(float)
             if column in FINITE and not np.isfinite(table[column]).all():
                 raise ValueError(f"{column} should be a number in every row")

@@ -29,6 +29,7 @@ DRIVERS = (
     "prepare",
     "enhance",
     "evaluate",
+    "merge",
     "report",
     "doctor",
     "check",

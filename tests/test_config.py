@@ -39,6 +39,11 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         (["enhance", "nalr.nfri=3"], "did you mean nalr.nfir?"),
         (["enhance", "nalr.nfir=abc"], "could not be converted to Integer"),
         (["enhance", "+colour=red"], "There is no key colour"),
+        (["enhance", "shard.index=4", "shard.count=4"], "shard.index=4 of shard.count=4; expected 0 to 3"),
+        (["enhance", "shard.index=-1"], "shard.index=-1 of shard.count=1; expected 0 to 0"),
+        (["prepare", "shard.count=0"], "shard.count=0; expected 1 or more"),
+        (["evaluate", "shard.index=second"], "shard.index=second (Value 'second'"),
+        (["enhance", "shard.index=${oc.env:NOT_SET_TASK_ID}"], "'NOT_SET_TASK_ID' not found"),
         (["enhance", "+path.colour=red"], "There is no key path.colour"),
         (["enhance", "separator=unheard_of"], "Could not find 'separator/unheard_of'"),
         (["enhance", "+separator.depth=3", "separator=none"], "unexpected keyword argument 'depth'"),
@@ -174,7 +179,7 @@ def test_a_file_of_the_reference_recipe_is_turned_into_ours(tmp_path: Path) -> N
     assert "x/metadata/scenes.train.json is missing" in told
 
 
-@pytest.mark.parametrize("command", ["prepare", "enhance", "evaluate", "report"])
+@pytest.mark.parametrize("command", ["prepare", "enhance", "evaluate", "merge", "report"])
 @pytest.mark.parametrize("question", [["--help"], ["--cfg", "job"], ["--version"]])
 def test_questions_are_answered_without_heavy_imports(
     tmp_path: Path, command: str, question: list[str]

@@ -87,16 +87,23 @@ def _failed(work: Work, job: Job, cause: str) -> list[Outcome]:
     return [Outcome(pair, run, cause=cause) for run in work.runs for pair in job.pairs]
 
 
-def report_failures(exp_folder: Path, command: str, failures: Sequence[Mapping[str, str]]) -> bool:
-    """Write a command's failures down and tell the first causes, each once; true if there are none."""
-    results.write_failures(exp_folder, command, failures)
+def report_failures(
+    exp_folder: Path, command: str, failures: Sequence[Mapping[str, str]], suffix: str = ""
+) -> bool:
+    """Write a command's failures down and tell the first causes; true if there are none."""
+    results.write_failures(exp_folder, command, failures, suffix)
+    return tell_failures(results.table_path(exp_folder, results.FAILURES, suffix), failures)
+
+
+def tell_failures(table: Path, failures: Sequence[Mapping[str, str]]) -> bool:
+    """Tell the first causes of failure in a table, each once; true if there are none."""
     by_cause: dict[str, list[Mapping[str, str]]] = {}
     for row in failures:
         by_cause.setdefault(row["cause"], []).append(row)
     for cause, (first, *more) in list(by_cause.items())[:SHOWN_CAUSES]:
-        where = " ".join(first[name] for name in ("scene", "listener") if name in first) or first["song"]
+        where = " ".join(first[name] for name in ("scene", "listener") if first.get(name)) or first["song"]
         others = f" and {len(more)} more" if more else ""
         print(f"failed: {where}{others}: {cause}", file=sys.stderr)
     if failures:
-        print(f"{len(failures)} failed; all are listed in {exp_folder / results.FAILURES}", file=sys.stderr)
+        print(f"{len(failures)} failed; all are listed in {table}", file=sys.stderr)
     return not failures
