@@ -7,7 +7,7 @@ import pytest
 import torch
 from demucs.apply import apply_model
 
-from cadenza_remix.demix.segments import ENDS, BaselineChunks, OverlapAdd, Segments
+from cadenza_remix.demix.segments import ENDS, BaselineChunks, OverlapAdd, Segments, SlidingWindow
 from cadenza_remix.errors import ConfigError
 
 RATE = 1000
@@ -158,3 +158,26 @@ def test_what_cannot_be_cut_is_refused(
 def test_the_baselines_fade_has_a_length() -> None:
     with pytest.raises(ConfigError, match="above 0"):
         BaselineChunks(10, 0)
+
+
+@pytest.mark.parametrize("samples", [1, 3999, 4000, 4001, 4032, 4033, 9000])
+def test_a_sliding_window_keeps_every_sample_once(samples: int) -> None:
+    kept = np.zeros(samples + 4000)
+    for start, window in SlidingWindow(4.0, 0.032).windows(samples, sample_rate=RATE):
+        kept[start : start + len(window)] += window
+    np.testing.assert_array_equal(kept[:samples], 1)
+
+
+def test_a_sliding_window_keeps_its_newest_step() -> None:
+    (first, kept), *later = SlidingWindow(4.0, 0.032).windows(4100, sample_rate=RATE)
+    assert (first, len(kept), kept.all()) == (0, 4000, True)
+    assert [start for start, _ in later] == [32, 64, 96, 128]
+    for start, window in later:
+        assert start + np.flatnonzero(window)[0] == 4000 + start - 32
+        assert window.sum() == 32
+
+
+@pytest.mark.parametrize("step_s", [0, -1, 5])
+def test_a_sliding_window_goes_on(step_s: float) -> None:
+    with pytest.raises(ConfigError, match=f"step_s={step_s} should be above 0 and at most segment_s"):
+        SlidingWindow(4, step_s)

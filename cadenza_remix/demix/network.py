@@ -105,7 +105,8 @@ class NetworkSeparator:
             return dict(zip(self.sources, stems, strict=True))
         mean, scale = self._mean_and_scale(mixture)
         # A mixture without any change in it stays as it is, and its stems are as flat.
-        heard = np.asarray((mixture - mean) / np.where(scale > 0, scale, 1), np.float32)
+        heard = mixture - mean
+        heard /= np.where(scale > 0, scale, 1)
         passes = self._passes()
         for network, share in self._networks():
             for one in passes:
