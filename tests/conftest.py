@@ -131,10 +131,10 @@ def write_challenge(root: Path, titles: list[str]) -> Path:
 WITNESS = """
 import os, sys
 def note(event, details):
-    if event.startswith("socket.") and event not in QUIET and not isinstance(details[-1], (str, bytes)):
+    if event.startswith("socket.") and (event in LOOK_UPS or isinstance(details[-1], tuple)):
         with open(os.environ["WITNESSED"], "a") as file:
-            print(event, details[1:], file=file)
-QUIET = ("socket.__new__", "socket.gethostname")
+            print(event, details, file=file)
+LOOK_UPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 sys.addaudithook(note)
 """
 

@@ -202,9 +202,18 @@ def test_no_warning_is_hidden() -> None:
     assert found == [("loudness.py", 'warnings.filterwarnings("ignore", message="Mean of empty slice")')]
 
 
-def test_python_itself_is_a_witness_of_the_network(tmp_path: Path) -> None:
-    """The demo's test would notice a connection."""
-    environment = watched(tmp_path)
-    program = "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
-    assert "socket.connect" in (tmp_path / "network").read_text()
+@pytest.mark.parametrize(
+    ("call", "event"),
+    [
+        ("socket.socket().connect_ex(('127.0.0.1', 9))", "socket.connect "),
+        ("socket.getaddrinfo('localhost', 9)", "socket.getaddrinfo "),
+        ("socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))", "socket.sendto "),
+        ("a, b = socket.socketpair(); a.sendmsg([b'x'])", None),  # how workers are reached
+    ],
+)
+def test_the_demos_witness_would_see_the_network(tmp_path: Path, call: str, event: str | None) -> None:
+    program = [sys.executable, "-c", f"import socket; {call}"]
+    subprocess.run(program, env=watched(tmp_path), check=True)
+    told = (tmp_path / "network").read_text() if event else None
+    assert (told is None) == (not (tmp_path / "network").exists())
+    assert event is None or event in str(told)
