@@ -231,6 +231,11 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
         except SweepError as error:
             sys.exit(f"error: {error}")
+        except RuntimeError as error:
+            if not type(error).__module__.startswith("submitit"):
+                raise
+            told = " ".join(str(error).splitlines()[:2])  # more is its log
+            sys.exit(f"error: {told}; the same command continues.")
 
     return main
 

@@ -78,6 +78,7 @@ def main() -> None:
     )
     parser.add_argument("folder", nargs="?", type=Path, help="where to work; default: a temporary folder")
     given = parser.parse_args().folder
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the daemons are stopped all the same
     lacking = why_not()
     if lacking:
         sys.exit(f"error: {lacking}")
