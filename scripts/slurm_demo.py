@@ -199,6 +199,7 @@ def run_array() -> None:
         sys.exit(f"merge does not name what is missing:\n{told}")
     before = times_of_change(Path("exp/array/enhanced_signals"))
     ask("scontrol", "requeue", f"{array}_0")
+    ask("scontrol", "update", f"JobId={array}_0", "StartTime=now")  # not two minutes later
     wait_until(lambda: Path(f"exp/array/scores_1-{TASKS}.csv").is_file(), "the task has been done again")
     wait_until(lambda: not ask("squeue", "-h", "-j", array, "-o", "%i"), "the array has ended")
     run("merge", "name=array")
