@@ -149,7 +149,7 @@ def slurm(folder: Path) -> Iterator[None]:
     try:
         subprocess.run(
             [
-                "munged",
+                *("munged", "--force"),  # a temporary folder is closed to others, which it minds
                 *(f"--key-file={key}", f"--socket={munge['socket']}", f"--seed-file={munge['seed']}"),
                 *(f"--pid-file={folder}/munged.pid", f"--log-file={folder}/munged.log"),
             ],
