@@ -35,6 +35,7 @@ CONF = next(folder for folder in (HERE / "conf", HERE.parent / "conf") if folder
 DEMO_ROOT = "exp/demo"
 DEMO_EXPERIMENT = "experiment=demo"
 INDECISIVE = ("device", "threads", "batch_size", "allow_download", "licence", "source_url")
+REQUEUED_WITHIN_S = 240.0  # longer than `lock.STALE_AFTER_S`
 EXIT_FAILED = 1
 EXIT_USAGE = 2  # of Python's own parser
 
@@ -180,6 +181,11 @@ class ShardSettings:
             )
 
     @property
+    def wait_s(self) -> float:
+        """How long to wait for who does the same: a killed task seems alive to other machines for a while."""
+        return REQUEUED_WITHIN_S if self.count > 1 else 0
+
+    @property
     def suffix(self) -> str:
         """What the names of this task's tables end in, the same as in the reference recipe's batches."""
         return f"_{self.index + 1}-{self.count}" if self.count > 1 else ""
@@ -292,6 +298,11 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             sys.exit(f"error: {error}: say the name of a choice; cadenza-remix {name} --help lists them.")
         except SystemExit as stop:  # Hydra's parser of options has said what it did not understand
             sys.exit(EXIT_FAILED if stop.code == EXIT_USAGE else stop.code)
+        except RuntimeError as error:
+            if not type(error).__module__.startswith("submitit"):
+                raise
+            told = " ".join(str(error).splitlines()[:2])  # more is its log
+            sys.exit(f"error: {told}; the same command continues.")
 
     return main
 

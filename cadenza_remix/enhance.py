@@ -67,7 +67,7 @@ def enhance(run: Run) -> bool:
         stem_cache=StemCache(settings.stem_cache, settings.stem_cache_gb) if settings.stem_cache else None,
     )
     executor = settings.executor
-    with locked(path.exp_folder, f"enhance{shard.suffix}"):
+    with locked(path.exp_folder, f"enhance{shard.suffix}", wait_s=shard.wait_s):
         remove_leftovers(path.exp_folder)
         claim(
             path.exp_folder,

@@ -50,7 +50,7 @@ def evaluate(run: Run) -> bool:
     executor = settings.executor
     with ExitStack() as stack:
         for folder in work.runs:
-            stack.enter_context(locked(folder, f"evaluate{shard.suffix}"))
+            stack.enter_context(locked(folder, f"evaluate{shard.suffix}", wait_s=shard.wait_s))
             remove_leftovers(folder)
             claim(
                 folder,

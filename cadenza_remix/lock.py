@@ -7,6 +7,7 @@ another one, by the file system's own clock).
 """
 
 import json
+import logging
 import os
 import shutil
 import socket
@@ -25,8 +26,9 @@ from cadenza_remix.processes import birth, machine
 TOUCHED_EVERY_S = 15.0
 STALE_AFTER_S = 180.0  # network file systems may show times that are a minute old
 HOLDER = "holder.json"
-LOOKED_EVERY_S = 0.2
+LOOKED_EVERY_S, TOLD_AFTER_S = 0.2, 5.0
 ATTEMPTS = 10  # to be faster than others
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,22 +81,25 @@ def locked(folder: Path, name: str, *, wait_s: float = 0.0) -> Iterator[None]:
 
 def _take(lock: Path, own: Holder, wait_s: float) -> None:
     """Put the lock there; of several that find a stale one, the first to take that away wins."""
-    mine, deadline_s, attempts = partial_name(lock), time.monotonic() + wait_s, 0
+    mine, begin_s, attempts, told = partial_name(lock), time.monotonic(), 0, False
     try:
         write_text(mine / HOLDER, json.dumps(asdict(own)))
         while attempts < ATTEMPTS:
             if _renamed(mine, lock):
                 return
-            holder = _holder(lock)
+            holder, waited_s = _holder(lock), time.monotonic() - begin_s
             if holder and not _is_stale(holder, lock, mine):
-                if time.monotonic() < deadline_s:
-                    time.sleep(LOOKED_EVERY_S)
-                    os.utime(mine / HOLDER)
-                    continue
-                raise ConfigError(
-                    f"{lock.parent} is being filled by {holder}; wait, stop it, choose another name=, or "
-                    f"delete {lock} if that is surely gone."
-                )
+                if waited_s >= wait_s:
+                    raise ConfigError(
+                        f"{lock.parent} is being filled by {holder}; wait, stop it, choose another name=, or "
+                        f"delete {lock} if that is surely gone."
+                    )
+                if waited_s > TOLD_AFTER_S and not told:
+                    logger.info("%s is being filled by %s; waiting for that.", lock.parent, holder)
+                    told = True
+                time.sleep(LOOKED_EVERY_S)
+                os.utime(mine / HOLDER)
+                continue
             _take_away(lock, holder)
             attempts += 1
         raise OutputError(f"{lock} is left from a run that died and cannot be replaced; delete it.")

@@ -46,7 +46,7 @@ def prepare(run: Run) -> bool:
         shared_loudness=settings.prepare.loudness is Loudness.shared,
     )
     executor = settings.executor
-    with locked(path.output_music_dir, f"prepare{shard.suffix}"):
+    with locked(path.output_music_dir, f"prepare{shard.suffix}", wait_s=shard.wait_s):
         remove_leftovers(path.output_music_dir)
         remove_leftovers(path.output_music_file.parent)
         check_space(path.output_music_dir, sum(work.bytes_to_write(song) for song in songs))

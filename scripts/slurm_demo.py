@@ -78,6 +78,7 @@ def main() -> None:
     )
     parser.add_argument("folder", nargs="?", type=Path, help="where to work; default: a temporary folder")
     given = parser.parse_args().folder
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the daemons are stopped all the same
     lacking = why_not()
     if lacking:
         sys.exit(f"error: {lacking}")
@@ -148,7 +149,7 @@ def slurm(folder: Path) -> Iterator[None]:
     try:
         subprocess.run(
             [
-                "munged",
+                *("munged", "--force"),  # a temporary folder is closed to others, which it minds
                 *(f"--key-file={key}", f"--socket={munge['socket']}", f"--seed-file={munge['seed']}"),
                 *(f"--pid-file={folder}/munged.pid", f"--log-file={folder}/munged.log"),
             ],
@@ -198,6 +199,7 @@ def run_array() -> None:
         sys.exit(f"merge does not name what is missing:\n{told}")
     before = times_of_change(Path("exp/array/enhanced_signals"))
     ask("scontrol", "requeue", f"{array}_0")
+    ask("scontrol", "update", f"JobId={array}_0", "StartTime=now")  # not two minutes later
     wait_until(lambda: Path(f"exp/array/scores_1-{TASKS}.csv").is_file(), "the task has been done again")
     wait_until(lambda: not ask("squeue", "-h", "-j", array, "-o", "%i"), "the array has ended")
     run("merge", "name=array")

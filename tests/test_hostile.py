@@ -20,11 +20,9 @@ from cadenza_remix.audio import read_header
 from cadenza_remix.datasets import metadata
 from cadenza_remix.errors import AudioError, MetadataError
 from cadenza_remix.results import read_scores
-from tests.conftest import REPOSITORY, SOURCES, music, watched, write_metadata, write_wav
-from tests.test_commands import Commands, commands
+from tests.conftest import REPOSITORY, SOURCES, Commands, music, watched, write_metadata, write_wav
 from tests.test_config import run
 
-__all__ = ["commands"]  # a fixture
 TITLES = (
     'Motörhead & Co – "Ça, ira" <b>¿?<b>',
     "-rf * $(id) ${name} %s '=1+1' #~",

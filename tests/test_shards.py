@@ -101,6 +101,21 @@ def test_a_failing_shard_makes_the_sweep_fail_and_leaves_the_others_alone(challe
     assert not (here / "exp/none/failures_2-2.csv").exists()
 
 
+def test_a_killed_task_of_a_sweep_is_told_in_one_sentence(challenge: Path) -> None:
+    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    here = challenge.parent
+    (here / "my_system.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    (here / "my_conf/separator").mkdir(parents=True)
+    (here / "my_conf/separator/mine.yaml").write_text("_target_: my_system.Mine\n")
+    arguments = ("-m", "--config-dir", "my_conf", f"path.root={challenge}", "separator=mine")
+    done = run("enhance", *arguments, "hydra/launcher=submitit_local", cwd=here)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    told = done.stderr.splitlines()[-1]
+    assert "_0_result.pkl has not produced any output" in told
+    assert told.endswith("; the same command continues.")
+
+
 def test_shards_that_begin_together_make_the_demo_once_and_list_all_of_it(tmp_path: Path) -> None:
     program = [sys.executable, "-m", "cadenza_remix", "prepare", "executor=serial", "shard.count=2"]
     begun = [
