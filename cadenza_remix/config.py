@@ -254,8 +254,10 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
     the list of failures says what), 130 if interrupted. Of a sweep (`-m`), one job that fails does not keep
     the others from being done.
     """
+    began = []
 
     def task(config: Any) -> None:
+        began.append(name)  # whatever is raised before is about the arguments
         try:
             run = complete(config, name, HydraConfig.get().runtime.choices)
             # Read by linear algebra when it is imported, here and in the workers: cores are shared by jobs.
@@ -292,10 +294,12 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
         except SweepError as error:
             sys.exit(f"error: {error}")
-        except ValueError as error:
-            if not str(error).startswith("Config group override"):  # Hydra's, at separator=1
+        except (TypeError, ValueError) as error:
+            if began:
                 raise
-            sys.exit(f"error: {error}: say the name of a choice; cadenza-remix {name} --help lists them.")
+            # Hydra's, at separator=1 or separator=[[]]
+            told = f"An argument is not understood ({error}); say the name of a choice for a group."
+            sys.exit(f"error: {ConfigError(told)} cadenza-remix {name} --help lists what there is.")
         except SystemExit as stop:  # Hydra's parser of options has said what it did not understand
             sys.exit(EXIT_FAILED if stop.code == EXIT_USAGE else stop.code)
         except RuntimeError as error:

@@ -89,7 +89,11 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
             "There is no option --experiment; keys are written without dashes",
         ),
         (["enhance", "--path.root", "x"], "There is no option --path.root"),
-        (["enhance", "limiter=0"], "Config group override must be a string or a list. Got int: say the name"),
+        (
+            ["enhance", "limiter=0"],
+            "Config group override must be a string or a list. Got int); say the name",
+        ),
+        (["enhance", "limiter=[[]]"], "An argument is not understood"),
         (["enhance", "path.root=/" + "x" * 300, "separator=none"], "File name too long"),
         (["report", "path.exp_folder=/" + "x" * 300], "is missing; run evaluate first"),
         (["enhance", "remix_sample_rate=7", "separator=none"], "remix_sample_rate is 7; give a whole number"),
