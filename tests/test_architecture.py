@@ -21,6 +21,7 @@ BASE = (
     "noise",
     "sphere",
     "scenes",
+    "search",
 )
 DRIVERS = ("__main__", "prepare", "enhance", "evaluate", "report", "haaqi", "demo", "config")
 
