@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from cadenza_remix.loudness import amplitude, integrated_loudness, matching_gain
 from cadenza_remix.metrics.base import Metric, score_each
 from cadenza_remix.output import Enhanced
 from cadenza_remix.remix import remix
+from cadenza_remix.search import evolve
 
 # The ideal signal that every system is scored against; nothing a user sets can reach it.
 REFERENCE_AMPLIFIER = Nalr(nfir=220)
@@ -149,33 +151,85 @@ def enhance_scene(
 
 @dataclass(frozen=True)
 class ClosedLoop:
-    """Chooses a limiter's settings for each ear by the score of what it lets through.
+    """Searches a limiter's settings for each ear by the score of what it lets through.
 
     The limited signal is scored against the same signal before the limiter, so nothing is needed but the
-    system's own output and the audiogram. The limiter must treat the ears apart, as `Multiband` does; one
+    system's own output and the audiogram. The search hears the loudest excerpt; on the whole piece its result
+    has to beat the settings chosen before. The limiter must treat the ears apart, as `Multiband` does; one
     that links them would be torn.
 
     Attributes:
         metric: gives `left_score` and `right_score`; the highest wins.
-        trials: the settings to try, each by the names of the attributes that change; `{}` changes nothing.
+        ranges: lowest and highest value of each setting, by its name as an attribute of the limiter.
+        generations: of the search.
+        offspring: settings tried in each.
+        excerpt_s: length of the excerpt.
     """
 
     metric: Metric
-    trials: Sequence[Mapping[str, Any]]
+    ranges: Mapping[str, Sequence[float]]
+    generations: int = 6
+    offspring: int = 6
+    excerpt_s: float = 3.0
 
-    def limiters(self, limiter: Limiter) -> list[Limiter]:
-        """The limiter with each of the settings.
+    def start(self, limiter: Limiter) -> npt.NDArray[np.float64]:
+        """(settings,): the limiter's own within the ranges, 0 to 1.
 
         Raises:
             ConfigError: if it has no such settings.
         """
         try:
-            return [replace(limiter, **trial) for trial in self.trials]  # type: ignore[type-var]
-        except TypeError as error:
+            own = np.array([getattr(limiter, name) for name in self.ranges], dtype=np.float64)
+        except AttributeError as error:
             raise ConfigError(
-                f"closed_loop.trials does not fit the limiter {type(limiter).__name__} ({error}); try "
-                "settings that it has, or choose limiter=multiband."
+                f"closed_loop.ranges does not fit the limiter {type(limiter).__name__} ({error}); give "
+                "ranges of settings that it has, or choose limiter=multiband."
             ) from error
+        low, high = np.array(list(self.ranges.values()), dtype=np.float64).T
+        return np.asarray(np.clip((own - low) / (high - low), 0, 1))
+
+    def limited(
+        self,
+        limiter: Limiter,
+        places: npt.NDArray[np.float64],
+        signal: npt.NDArray[Float],
+        listener: Listener,
+        *,
+        sample_rate: int,
+    ) -> npt.NDArray[Float]:
+        """Limit a `(2, samples)` signal, each ear beside a silent one with its own of (2, settings)."""
+        ears: list[npt.NDArray[Float]] = []
+        for ear, place in enumerate(places):
+            alone = np.zeros_like(signal)
+            alone[ear] = signal[ear]
+            one = replace(limiter, **self.settings(place))  # type: ignore[type-var]
+            ears.append(one(alone, listener, sample_rate=sample_rate)[ear])
+        return np.stack(ears)
+
+    def settings(self, place: npt.NDArray[np.float64]) -> dict[str, float]:
+        """The settings at a place within the ranges, 0 to 1 each."""
+        ranges = zip(self.ranges.items(), place, strict=True)
+        return {name: float(low + at * (high - low)) for (name, (low, high)), at in ranges}
+
+    def scores(
+        self,
+        signals: Sequence[npt.NDArray[Any]],
+        unlimited: npt.NDArray[Any],
+        listener: Listener,
+        *,
+        sample_rate: int,
+        level_of_rms_1_db_spl: Sequence[float],
+    ) -> npt.NDArray[np.float64]:
+        """(signals, 2): how well each ear's part keeps what it was before the limiter."""
+        results = score_each(
+            self.metric,
+            [resample(signal, sample_rate, self.metric.sample_rate) for signal in signals],
+            resample(unlimited, sample_rate, self.metric.sample_rate),
+            listener,
+            level_of_rms_1_db_spl=level_of_rms_1_db_spl,
+            rng=np.random.RandomState(0),
+        )
+        return np.array([[result["left_score"], result["right_score"]] for result in results])
 
     def __call__(
         self,
@@ -187,23 +241,37 @@ class ClosedLoop:
         level_of_rms_1_db_spl: Sequence[float],
     ) -> npt.NDArray[Float]:
         """Limit a `(2, samples)` signal with the settings that are best for each ear; see `Limiter`."""
-        limited: list[Any] = [
-            one(amplified, listener, sample_rate=sample_rate) for one in self.limiters(limiter)
-        ]
-        if all(np.array_equal(one, limited[0]) for one in limited):  # within full scale already
-            return np.asarray(limited[0])
-        rate = self.metric.sample_rate
-        unlimited = resample(amplified, sample_rate, rate)
-        scores = score_each(
-            self.metric,
-            [resample(one, sample_rate, rate) for one in limited],
-            unlimited,
-            listener,
+        as_it_is = limiter(amplified, listener, sample_rate=sample_rate)
+        if np.abs(amplified).max() <= 1:
+            return as_it_is
+        limited = partial(self.limited, limiter, listener=listener, sample_rate=sample_rate)
+        scores = partial(
+            self.scores,
+            listener=listener,
+            sample_rate=sample_rate,
             level_of_rms_1_db_spl=level_of_rms_1_db_spl,
-            rng=np.random.RandomState(0),
         )
-        best = [np.argmax([score[f"{side}_score"] for score in scores]) for side in ("left", "right")]
-        return np.stack([limited[trial][ear] for ear, trial in enumerate(best)])
+        excerpt = loudest(amplified, round(self.excerpt_s * sample_rate))
+        found = evolve(
+            lambda tried: scores([limited(places, excerpt) for places in tried], excerpt),
+            np.stack([self.start(limiter)] * 2),
+            generations=self.generations,
+            offspring=self.offspring,
+            rng=np.random.default_rng(0),
+        )
+        candidates = [as_it_is, limited(found, amplified)]
+        best = scores(candidates, amplified).argmax(axis=0)
+        return np.stack([candidates[which][ear] for ear, which in enumerate(best)])
+
+
+def loudest(signal: npt.NDArray[Float], samples: int) -> npt.NDArray[Float]:
+    """The `(2, samples)` with the most power; the whole of a shorter signal, or if an ear is silent there."""
+    if signal.shape[1] <= samples:
+        return signal
+    energy = np.cumsum(np.pad(np.sum(signal.astype(np.float64) ** 2, axis=0), (1, 0)))
+    start = int(np.argmax(energy[samples:] - energy[:-samples]))
+    excerpt = signal[:, start : start + samples]
+    return excerpt if excerpt.any(axis=1).all() else signal
 
 
 def reference_scene(

@@ -93,8 +93,8 @@ CLOSED_LOOP = instantiate(OmegaConf.load(CONF / "closed_loop/haaqi.yaml"), metri
 CANDIDATES = {  # among which the leave-one-song-out table chooses
     "multiband": Multiband(),
     "multiband, ceiling −5 dB": Multiband(ceiling_db=-5),
-    "multiband, slope 0.5": Multiband(slope=0.5),
-    "multiband, 0.1 s (pumps)": Multiband(smoothing_s=0.1),
+    "multiband, ceiling −8 dB, slope 0.25": Multiband(ceiling_db=-8, slope=0.25),
+    "multiband, slope 0.1": Multiband(slope=0.1),
 }
 METHODS: Mapping[str, Method] = {
     "hard clip": Method(HardClip()),

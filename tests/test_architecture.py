@@ -23,6 +23,7 @@ BASE = (
     "sphere",
     "scenes",
     "processes",
+    "search",
 )
 DRIVERS = (
     "__main__",

@@ -11,7 +11,8 @@ from cadenza_remix.errors import ConfigError
 from cadenza_remix.limit import HardClip, Multiband, Scale
 from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.metrics.haaqi import Haaqi
-from cadenza_remix.pipeline import ClosedLoop, enhance_scene
+from cadenza_remix.pipeline import ClosedLoop, enhance_scene, loudest
+from cadenza_remix.search import evolve
 
 RATE = 32000
 EAR = Audiogram((250.0, 8000.0), (20.0, 40.0))
@@ -40,6 +41,22 @@ class LikesLevels:
         return {"left_score": left, "right_score": right, "score": left + right}
 
 
+@dataclass(frozen=True)
+class ScaleEach:
+    """Turns both ears down by the same."""
+
+    down_db: float
+
+    def __call__(
+        self,
+        signal: npt.NDArray[np.float32],
+        listener: Listener,  # noqa: ARG002 (the contract)
+        *,
+        sample_rate: int,  # noqa: ARG002
+    ) -> npt.NDArray[np.float32]:
+        return np.clip(signal * np.float32(10 ** (-self.down_db / 20)), -1, 1)
+
+
 def amplify(
     signal: npt.NDArray[np.float32],
     _: Listener,
@@ -50,48 +67,62 @@ def amplify(
 
 
 def test_each_ear_gets_its_own_settings() -> None:
-    remixed = np.full((2, RATE), 0.5, np.float32)
-    metric = LikesLevels((1.0, 0.5), [])
-    loop = ClosedLoop(metric, [{"most_db": 0.0}, {}, {"most_db": 12.0}, {"most_db": 100.0}])
+    # Turned down by 8 dB and by 15 dB from an RMS of 2 and 1, where the limiter's own are 12 dB.
+    remixed = np.full((2, RATE), 0.5, np.float32) * np.array([[1.0], [0.5]], np.float32)
+    metric = LikesLevels((2 * 10 ** (-8 / 20), 10 ** (-15 / 20)), [])
     result = enhance_scene(
-        remixed * np.array([[1.0], [0.5]], np.float32),
+        remixed,
         LISTENER,
         amplifier=amplify,
-        limiter=Scale(),
+        limiter=ScaleEach(12.0),
         sample_rate=RATE,
         output_sample_rate=RATE,
-        closed_loop=loop,
+        closed_loop=ClosedLoop(metric, {"down_db": (0, 20)}, excerpt_s=0.1),
     )
-    np.testing.assert_allclose(np.abs(result).mean(axis=1), [1.0, 0.5], rtol=1e-6)
+    np.testing.assert_allclose(np.sqrt(np.mean(result**2, axis=1)), metric.wanted, rtol=0.06)  # half a dB
     # The remix plays at 65 dB SPL: an RMS of 1 is 6 dB more than the left ear's 0.5.
-    np.testing.assert_allclose(metric.seen, [[71.02, 77.04]] * 4, atol=0.01)
+    np.testing.assert_allclose(metric.seen, [[71.02, 77.04]] * (6 * 6 + 2), atol=0.01)
+
+
+def test_the_settings_chosen_before_stay_if_nothing_beats_them() -> None:
+    remixed = np.full((2, RATE), 0.5, np.float32)
+    own = ScaleEach(7.0)
+    metric = LikesLevels((2 * 10 ** (-7 / 20), 2 * 10 ** (-7 / 20)), [])
+    result = enhance_scene(
+        remixed,
+        LISTENER,
+        amplifier=amplify,
+        limiter=own,
+        sample_rate=RATE,
+        output_sample_rate=RATE,
+        closed_loop=ClosedLoop(metric, {"down_db": (0, 20)}),
+    )
+    np.testing.assert_array_equal(result, own(4 * remixed, LISTENER, sample_rate=RATE))
 
 
 def test_it_finds_what_haaqi_prefers() -> None:
-    # An ear 20 dB over full scale: cutting it all off is worse than turning half of it down.
+    # An ear 20 dB over full scale: cutting it all off is worse than turning some of it down.
     time = np.arange(2 * RATE) / RATE
     beat = np.exp(-6 * (time % 0.5)) * sum(np.sin(2 * np.pi * f * time) for f in (196, 523, 1046, 3136))
     remixed = np.stack([beat, beat]).astype(np.float32)
-    loop = ClosedLoop(Haaqi(), [{"most_db": 0.0}, {"most_db": 60.0}, {"most_db": 10.0}])
+    before = amplify(remixed, LISTENER, sample_rate=RATE)
+    loop = ClosedLoop(Haaqi(RATE), {"most_db": (0, 30)}, generations=3, excerpt_s=1)
+    chosen = loop(Scale(most_db=0.0), before, LISTENER, sample_rate=RATE, level_of_rms_1_db_spl=[80.0, 80.0])
+    gain_db = 20 * np.log10(np.abs(chosen).sum(axis=1) / np.abs(np.clip(before, -1, 1)).sum(axis=1))
+    assert np.all(gain_db < -1)
 
-    def enhanced(limiter: Scale, closed_loop: ClosedLoop | None = None) -> npt.NDArray[np.float32]:
-        return enhance_scene(
-            remixed,
-            LISTENER,
-            amplifier=amplify,
-            limiter=limiter,
-            sample_rate=RATE,
-            output_sample_rate=RATE,
-            closed_loop=closed_loop,
-        )
 
-    chosen = enhanced(Scale(), loop)
-    assert not np.array_equal(chosen, enhanced(Scale(most_db=0.0)))
-    assert any(np.array_equal(chosen, enhanced(Scale(most_db=most_db))) for most_db in (10.0, 60.0))
+def test_it_hears_the_loudest_part() -> None:
+    signal = np.zeros((2, 100))
+    signal[:, 40:50] = 1
+    np.testing.assert_array_equal(loudest(signal, 10), signal[:, 40:50])
+    np.testing.assert_array_equal(loudest(signal, 200), signal)
+    signal[1, 40:50] = 0
+    signal[1, 70] = 0.1
+    np.testing.assert_array_equal(loudest(signal, 10), signal)
 
 
 def test_silence_needs_no_choice() -> None:
-    loop = ClosedLoop(Haaqi(), [{}])
     silence = np.zeros((2, RATE), np.float32)
     result = enhance_scene(
         silence,
@@ -100,11 +131,23 @@ def test_silence_needs_no_choice() -> None:
         limiter=Multiband(),
         sample_rate=RATE,
         output_sample_rate=RATE,
-        closed_loop=loop,
+        closed_loop=ClosedLoop(Haaqi(), {"ceiling_db": (-12, 0)}),
     )
     np.testing.assert_array_equal(result, silence)
 
 
 def test_settings_that_a_limiter_does_not_have_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"does not fit the limiter HardClip .*choose limiter=multiband"):
-        ClosedLoop(Haaqi(), [{"ceiling_db": -5.0}]).limiters(HardClip())
+        ClosedLoop(Haaqi(), {"ceiling_db": (-12, 0)}).start(HardClip())
+
+
+def test_the_search_finds_the_top_of_a_hill_whatever_the_others_do() -> None:
+    tops = np.array([[0.2, 0.9, 0.5], [0.7, 0.1, 0.4]])
+
+    def scores(tried: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(-np.sum((tried - tops) ** 2 * (1, 4, 9), axis=2))
+
+    start = np.full((2, 3), 0.5)
+    found = evolve(scores, start, generations=12, offspring=8, rng=np.random.default_rng(3))
+    assert np.all(scores(found[np.newaxis])[0] > 0.02 * scores(start[np.newaxis])[0])
+    assert found.min() >= 0 and found.max() <= 1

@@ -12,6 +12,7 @@ from cadenza_remix.limit.audibility import cheapest_attenuations_db, sensation_l
 from cadenza_remix.limit.bands import BLOCK, FilterBank
 from cadenza_remix.limit.lookahead import excess_db
 from cadenza_remix.limit.multiband import lowered
+from cadenza_remix.limit.perceptual import masking
 from cadenza_remix.listener import Audiogram, Listener
 
 RATE = 32000
@@ -194,6 +195,11 @@ def test_every_step_makes_the_weighted_error_smaller_until_it_is_least() -> None
     costs = [cost(steps) for steps in (0, 2, 5, 20, 200)]
     assert all(later < earlier for earlier, later in pairwise(costs))
     assert costs[3] < 1.05 * costs[4] < 0.8 * costs[0]
+
+
+def test_a_loud_band_masks_the_ones_above_it() -> None:
+    powers = np.array([[1e-9, 1.0, 1e-9, 1e-2, 1e-9]])
+    np.testing.assert_allclose(masking(powers, 10.0), [[1e-9, 1.0, 0.1, 1e-2, 1e-3]])
 
 
 def test_what_an_ear_cannot_hear_weighs_little() -> None:

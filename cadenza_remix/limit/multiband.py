@@ -58,8 +58,8 @@ class Multiband:
     level_of_rms_1_db_spl: float = 86.0
     peak_drive_db: float = 18.0
     price: float = 50.0
-    ceiling_db: float = -8.0
-    slope: float = 0.25
+    ceiling_db: float = -6.0
+    slope: float = 0.15
     smoothing_s: float = 1.0
     audible_share: float = 0.6
     drive_db: float = 0.0
