@@ -26,8 +26,9 @@ from cadenza_remix.processes import birth, machine
 TOUCHED_EVERY_S = 15.0
 STALE_AFTER_S = 180.0  # network file systems may show times that are a minute old
 HOLDER = "holder.json"
-LOOKED_EVERY_S, TOLD_AFTER_S = 0.2, 5.0
-ATTEMPTS = 10  # to be faster than others
+LOOKED_EVERY_S, TOLD_AFTER_S = 0.05, 5.0
+REPLACED_WITHIN_S = 5.0  # unless it belongs to somebody else
+GIVEN_BACK_WITHIN_S = 1.0  # a lock of which nobody says that it is theirs any more
 logger = logging.getLogger(__name__)
 
 
@@ -81,12 +82,10 @@ def locked(folder: Path, name: str, *, wait_s: float = 0.0) -> Iterator[None]:
 
 def _take(lock: Path, own: Holder, wait_s: float) -> None:
     """Put the lock there; of several that find a stale one, the first to take that away wins."""
-    mine, begin_s, attempts, told = partial_name(lock), time.monotonic(), 0, False
+    mine, begin_s, told = partial_name(lock), time.monotonic(), False
     try:
         write_text(mine / HOLDER, json.dumps(asdict(own)))
-        while attempts < ATTEMPTS:
-            if _renamed(mine, lock):
-                return
+        while not _renamed(mine, lock):
             holder, waited_s = _holder(lock), time.monotonic() - begin_s
             if holder and not _is_stale(holder, lock, mine):
                 if waited_s >= wait_s:
@@ -97,12 +96,13 @@ def _take(lock: Path, own: Holder, wait_s: float) -> None:
                 if waited_s > TOLD_AFTER_S and not told:
                     logger.info("%s is being filled by %s; waiting for that.", lock.parent, holder)
                     told = True
-                time.sleep(LOOKED_EVERY_S)
-                os.utime(mine / HOLDER)
+            elif waited_s > wait_s + REPLACED_WITHIN_S:
+                raise OutputError(f"{lock} is left from a run that died and cannot be replaced; delete it.")
+            elif holder or waited_s > GIVEN_BACK_WITHIN_S:
+                _take_away(lock, holder)
                 continue
-            _take_away(lock, holder)
-            attempts += 1
-        raise OutputError(f"{lock} is left from a run that died and cannot be replaced; delete it.")
+            time.sleep(LOOKED_EVERY_S)
+            os.utime(mine / HOLDER)  # for the file system's clock
     finally:
         shutil.rmtree(mine, ignore_errors=True)
 

@@ -133,12 +133,13 @@ def test_a_network_gives_the_same_in_every_process_and_its_weights_are_recorded(
     one, two = challenge.parent / "exp/one", challenge.parent / "exp/two"
     for signal in (one / "enhanced_signals").iterdir():
         assert signal.read_bytes() == (two / "enhanced_signals" / signal.name).read_bytes()
-    manifest = json.loads((one / "manifest.json").read_text())["enhance"]
+    written = json.loads((one / "manifest.json").read_text())
+    manifest, config = written["enhance"], written["provenance"]["enhance"]["config"]
     contents = [(openunmix_weights / f"{source}.pth").read_bytes() for source in SOURCES]
     assert manifest["separator.weights"] == [hashlib.sha256(content).hexdigest() for content in contents]
     assert manifest["separator.training_data"] == "MUSDB18-HQ train"
-    assert manifest["separator.licence"].startswith("MIT; ")
-    assert manifest["separator.source_url"] == "https://zenodo.org/records/3370489"
+    assert config["separator.licence"].startswith("MIT; ")
+    assert config["separator.source_url"] == "https://zenodo.org/records/3370489"
     # Neither the device nor the threads make other results; other weights do.
     elsewhere = ("device=cpu", "executor.threads=2", "separator.batch_size=2")
     commands("enhance", more=(*network, "name=one", *elsewhere))

@@ -216,7 +216,7 @@ def test_help_names_what_can_be_set_of_each_choice_of_ones_own_too(tmp_path: Pat
     for words in (
         "segments.segment_s=44 segments.overlap=0.25",  # hdemucs
         "look_ahead_ms=5 release_ms=0",
-        "final.steps=20 final.exponent=0.5",  # by the defaults list of multiband
+        "final.steps=40 final.exponent=0.5",  # by the defaults list of multiband
         "most_db=.inf",
         "file most_off_degrees=5",  # too long for its default
         "mine Mine, softer. final.steps=3 final.exponent=0.5",

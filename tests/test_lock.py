@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -44,6 +45,26 @@ def test_the_second_is_refused_by_name_and_the_next_is_not(tmp_path: Path) -> No
     with locked(tmp_path, "enhance"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_has_time_waits_for_the_first_and_is_refused_after_that(tmp_path: Path) -> None:
+    given_back_s: list[float] = []
+
+    def hold() -> None:
+        with locked(tmp_path, "enhance"):
+            taken.set()
+            time.sleep(0.4)
+            given_back_s.append(time.monotonic())
+
+    taken = threading.Event()
+    first = threading.Thread(target=hold)
+    first.start()
+    taken.wait()
+    with pytest.raises(ConfigError, match="is being filled by"), locked(tmp_path, "enhance", wait_s=0.1):
+        raise AssertionError
+    with locked(tmp_path, "enhance", wait_s=60):
+        assert time.monotonic() >= given_back_s[0]
+    first.join()
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_a_pair_that_stands_twice_is_told_and_refused_if_the_scores_differ(
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("", "is not a readable CSV file"),
+        ("", "is not a readable table"),
         ("scene,song,listener\n", "lacks the columns"),
         (f"{','.join(SCORE_COLUMNS)}\nscene_9,A,L0001,0,0,0", r"scene_9 for L0001 \(A\), which is not in"),
         (f"{','.join(SCORE_COLUMNS)}\nscene_1,B,L0001,0,0,0", r"scene_1 for L0001 \(B\), which is not in"),

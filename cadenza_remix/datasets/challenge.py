@@ -177,7 +177,7 @@ def read_music(music_file: Path, music_dir: Path, pairs: Iterable[Pair], sample_
     folders = metadata.read_at_mic_music(music_file)
     songs = list(dict.fromkeys(pair.scene.song for pair in pairs))
     listed = [song for song in songs if song in folders]
-    if not listed:  # the list of other data
+    if songs and not listed:  # the list of other data
         look_up(folders, songs[0], "The scene list needs music", music_file)
     return Songs({song: Music(music_dir / folders[song], sample_rate) for song in listed}, music_file)
 
