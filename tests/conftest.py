@@ -131,7 +131,8 @@ def write_challenge(root: Path, titles: list[str]) -> Path:
 WITNESS = """
 import os, sys
 def note(event, details):
-    if event.startswith("socket.") and (event in LOOK_UPS or any(isinstance(each, tuple) for each in details)):
+    remote = event in LOOK_UPS or any(isinstance(each, tuple) for each in details)
+    if event.startswith("socket.") and remote:
         with open(os.environ["WITNESSED"], "a") as file:
             print(event, details, file=file)
 LOOK_UPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")

@@ -189,7 +189,7 @@ def test_what_may_not_be_read_is_named(as_nobody: Path) -> None:
 
 
 def test_no_warning_is_hidden() -> None:
-    """But one of pyloudnorm's, on its way to the right answer for silence, and of packages that doctor tries."""
+    """But one of pyloudnorm's, on its way to the right answer for silence, and those of what doctor tries."""
     hiding = re.compile(r"filterwarnings|simplefilter|disable_warnings|PYTHONWARNINGS")
     found = [
         (path.name, line.strip())

@@ -2,10 +2,11 @@
 
 import importlib.util
 import json
+import multiprocessing
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -134,10 +135,14 @@ def test_shards_that_begin_together_make_the_demo_once_and_list_all_of_it(tmp_pa
     )
 
 
+def claim(folder: Path, name: str) -> None:
+    ledger.claim(folder, name, {"key": name}, overwrite=False)
+
+
 def test_commands_that_claim_a_folder_together_are_all_written_down(tmp_path: Path) -> None:
     commands = [f"command_{number}" for number in range(16)]
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda name: ledger.claim(tmp_path, name, {"key": name}, overwrite=False), commands))
+    with ProcessPoolExecutor(8, multiprocessing.get_context("forkserver")) as pool:
+        list(pool.map(claim, [tmp_path] * len(commands), commands))
     assert {name: ledger.claimed(tmp_path, name)["key"] for name in commands} == {c: c for c in commands}
 
 
