@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cadenza_remix import output
+from cadenza_remix import output, pipeline
 from cadenza_remix.demix.trivial import EqualSplit
 from cadenza_remix.errors import DiskError, OutputError
 from cadenza_remix.jobs.stem_cache import StemCache
@@ -133,6 +133,48 @@ def test_an_interrupted_overwriting_goes_on_without_old_results(
     monkeypatch.setattr(output, "write_pcm16", write)
     commands("enhance")
     assert all(path.stat().st_mtime_ns != before[path.name] for path in signals.iterdir())
+
+
+def test_what_an_unfinished_overwriting_left_is_not_scored(
+    challenge: Path,
+    commands: Commands,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commands("enhance", "evaluate")
+
+    def write_none(*_arguments: object, **_how: object) -> None:
+        raise KeyboardInterrupt
+
+    other = ("separator=none", "limiter=hard_clip")
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "write_pcm16", write_none)
+        commands("enhance", expect=130, more=(*other, "overwrite=true"))
+    assert "to be made again, which enhance has not done so far" in commands("evaluate", expect=1, more=other)
+    assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 0
+    commands("enhance", "evaluate", more=other)
+    assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 6
+    mixture = next((challenge / "audio/at_mic_music/train").glob("Plain*/mixture.wav"))
+    sound = mixture.read_bytes()
+    mixture.write_bytes(b"no music")  # so that this song is not even begun
+    commands("enhance", expect=1, more=("separator=none", "limiter=tanh", "overwrite=true"))
+    mixture.write_bytes(sound)
+    commands("evaluate", expect=1)
+    assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 4
+
+
+def test_an_interrupted_evaluation_leaves_no_old_table(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands("enhance", "evaluate")
+    commands("enhance", more=("separator=none", "limiter=hard_clip", "overwrite=true"))
+
+    def interrupt(*_arguments: object, **_how: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "evaluate_scene", interrupt)
+        commands("evaluate", expect=130)
+    assert "scores.csv is missing; run evaluate first" in commands("report", expect=1)
 
 
 @pytest.fixture
