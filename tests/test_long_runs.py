@@ -27,6 +27,7 @@ from cadenza_remix.demix.trivial import EqualSplit
 from cadenza_remix.demix.weights import WeightsFile
 from cadenza_remix.errors import DiskError, OutputError
 from cadenza_remix.jobs.stem_cache import StemCache
+from cadenza_remix.ledger import fingerprint
 from cadenza_remix.output import check_space, write_pcm16
 from cadenza_remix.processes import machine
 from tests.conftest import REPOSITORY, Commands, music
@@ -365,6 +366,28 @@ def test_stems_of_a_network_with_other_settings_are_made_again(tmp_path: Path) -
         )
         stems = cache.separate(network, mixture, sample_rate=44100)
         np.testing.assert_allclose(stems["vocals"], by * mixture, atol=1e-6)
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+
+
+class Plain:
+    """A separator that somebody writes who does not know dataclasses."""
+
+    sources, sample_rate, channels, causal = ("vocals",), 44100, 2, False
+
+    def __init__(self, by: float) -> None:
+        self.by = by
+
+    def __call__(self, mixture: np.ndarray) -> dict[str, np.ndarray]:
+        return {"vocals": np.float32(self.by) * mixture}
+
+
+def test_a_separator_that_tells_nothing_of_itself_is_known_again(tmp_path: Path) -> None:
+    half, again, quarter = Plain(0.5), Plain(0.5), Plain(0.25)
+    assert fingerprint((half, "input")) == fingerprint((again, "input"))  # so that a run goes on
+    cache, mixture = StemCache(tmp_path, max_gb=1), music(0, seconds=1)["drums"]
+    for plain in (half, again, quarter):
+        stems = cache.separate(plain, mixture, sample_rate=44100)
+        np.testing.assert_array_equal(stems["vocals"], np.float32(plain.by) * mixture)
     assert len(list(tmp_path.glob("*.npy"))) == 2
 
 

@@ -5,7 +5,7 @@ import inspect
 import os
 import pickle
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +79,15 @@ def _read(path: Path) -> npt.NDArray[np.float32] | None:
 def _making(separator: Any) -> tuple[Any, ...]:
     """How the stems are made, beyond what the separator tells of itself; of an ensemble, by each member.
 
-    A network is told apart by what loads it, and all by their modules, since an entrant may change these
-    between two runs.
+    A network is told apart by what loads it, a plain object by its attributes, and all by their modules,
+    since an entrant may change these between two runs.
     """
-    load = getattr(separator, "load", None)
+    attributes = getattr(separator, "__dict__", {})
+    load, members = attributes.get("load"), attributes.get("members", {})
     network_class = getattr(load, "network_class", None)
     makers = [separator, load, network_class() if network_class else None]
-    members = getattr(separator, "members", {})
     return (
+        None if is_dataclass(separator) else attributes,
         pickle.dumps(load),
         *(_code(maker) for maker in makers if maker is not None),
         *((name, _making(member)) for name, member in members.items()),
