@@ -18,11 +18,9 @@ def enhance(run: Run) -> bool:
     from cadenza_remix.datasets.challenge import read_music, read_pairs, stems_in
     from cadenza_remix.demix.base import Separator
     from cadenza_remix.jobs.enhancement import Enhancement
-    from cadenza_remix.jobs.run import report_failures, run_jobs
+    from cadenza_remix.jobs.run import filling, report_failures, run_jobs
     from cadenza_remix.jobs.stem_cache import StemCache
-    from cadenza_remix.ledger import claim, provenance
-    from cadenza_remix.lock import locked
-    from cadenza_remix.output import remove_leftovers
+    from cadenza_remix.ledger import provenance
     from cadenza_remix.results import failure
     from cadenza_remix.shards import take_songs
 
@@ -67,25 +65,19 @@ def enhance(run: Run) -> bool:
         stem_cache=StemCache(settings.stem_cache, settings.stem_cache_gb) if settings.stem_cache else None,
     )
     executor = settings.executor
-    with locked(path.exp_folder, f"enhance{shard.suffix}", wait_s=shard.wait_s):
-        remove_leftovers(path.exp_folder)
-        claim(
-            path.exp_folder,
-            "enhance",
-            named(run, depends_on),
-            made_with=provenance(flatten(settings), path.inputs()),
-            overwrite=settings.overwrite,
-        )
+    with filling(
+        path.exp_folder,
+        "enhance",
+        pairs,
+        named(run, depends_on),
+        made_with=provenance(flatten(settings), path.inputs()),
+        overwrite=settings.overwrite,
+        suffix=shard.suffix,
+        wait_s=shard.wait_s,
+    ):
         if separator:
             warn_of_terms(separator)
-        outcomes = run_jobs(
-            work,
-            pairs,
-            "enhance",
-            overwrite=settings.overwrite,
-            workers=executor.workers,
-            timeout_s=executor.timeout_s,
-        )
+        outcomes = run_jobs(work, pairs, "enhance", workers=executor.workers, timeout_s=executor.timeout_s)
         failures = [failure(outcome) for outcome in outcomes if outcome.cause]
         print(
             f"enhance: {len(outcomes) - len(failures)} of {len(outcomes)} signals in "

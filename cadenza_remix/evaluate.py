@@ -19,11 +19,9 @@ def evaluate(run: Run) -> bool:
     # Deferred, so that --help and --cfg answer at once.
     from cadenza_remix.datasets.challenge import read_music, read_pairs
     from cadenza_remix.jobs.evaluation import Evaluation
-    from cadenza_remix.jobs.run import report_failures, run_jobs
-    from cadenza_remix.ledger import claim, provenance
-    from cadenza_remix.lock import locked
+    from cadenza_remix.jobs.run import filling, report_failures, run_jobs
+    from cadenza_remix.ledger import provenance
     from cadenza_remix.metrics.base import Metric
-    from cadenza_remix.output import remove_leftovers
     from cadenza_remix.results import SCORES, failure, table_path, write_scores
     from cadenza_remix.shards import remove_scores, take_songs
 
@@ -50,25 +48,19 @@ def evaluate(run: Run) -> bool:
     executor = settings.executor
     with ExitStack() as stack:
         for folder in work.runs:
-            stack.enter_context(locked(folder, f"evaluate{shard.suffix}", wait_s=shard.wait_s))
-            remove_leftovers(folder)
-            claim(
+            own_folder = filling(
                 folder,
                 "evaluate",
+                pairs,
                 named(run, depends_on),
                 made_with=provenance(flatten(settings), path.inputs()),
                 overwrite=settings.overwrite,
+                suffix=shard.suffix,
+                wait_s=shard.wait_s,
             )
-            if shard.count > 1:
-                remove_scores(folder, shard.suffix)  # until it is done again, merge shall miss this shard
-        outcomes = run_jobs(
-            work,
-            pairs,
-            "evaluate",
-            overwrite=settings.overwrite,
-            workers=executor.workers,
-            timeout_s=executor.timeout_s,
-        )
+            stack.enter_context(own_folder)
+            remove_scores(folder, shard.suffix)
+        outcomes = run_jobs(work, pairs, "evaluate", workers=executor.workers, timeout_s=executor.timeout_s)
         succeeded = True
         for folder in work.runs:
             own = [outcome for outcome in outcomes if outcome.run == folder]

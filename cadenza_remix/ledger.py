@@ -7,6 +7,7 @@ what it made is still there as it was left.
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ from cadenza_remix.output import write_text
 
 MANIFEST = "manifest.json"
 FORGOTTEN = "to be made again"  # an origin that nothing has
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the `repr` of what has none of its own; never the same again
 PACKAGES = ("numpy", "scipy", "numba", "soxr", "soundfile", "torch", "demucs")  # that results may depend on
 
 
@@ -88,8 +90,8 @@ def stamps(paths: Iterable[Path]) -> dict[str, str]:
 
 
 def fingerprint(value: Any) -> str:
-    """A hash that is equal for equal values; anything with a readable `repr` will do."""
-    return hashlib.sha256(repr(value).encode()).hexdigest()
+    """A hash that is equal for values of equal `repr`; an object without one of its own is its class."""
+    return hashlib.sha256(ADDRESS.sub("", repr(value)).encode()).hexdigest()
 
 
 def claim(

@@ -1,7 +1,7 @@
 """Which process this is, and whether another one still runs; told apart across machines and containers."""
 
+import hashlib
 import os
-import re
 import socket
 import sys
 from functools import cache
@@ -10,10 +10,13 @@ from pathlib import Path
 
 @cache
 def machine() -> str:
-    """Where process numbers mean the same, as part of a file's name: the host, and which container in it."""
+    """Where process numbers mean the same, as part of a file's name: the host, and which container in it.
+
+    As a hash, since a host's name may be so long that no file's name has room for it.
+    """
     namespace = Path("/proc/self/ns/pid")
-    container = re.sub(r"\D", "", str(namespace.readlink())) if namespace.is_symlink() else "0"
-    return re.sub(r"[^\w-]", "_", socket.gethostname()) + f"-{container}"
+    container = namespace.readlink() if namespace.is_symlink() else ""
+    return hashlib.sha256(f"{socket.gethostname()}-{container}".encode()).hexdigest()[:16]
 
 
 def birth(pid: int) -> str:

@@ -1,5 +1,6 @@
 """The tables of a run: scores, details, failures and their summary, as CSV."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ SUMMARY_COLUMNS = (
     *("group", "name", "pairs", "ears", "left_score", "right_score"),
     *("score", "score_low", "score_high", "clipped_percent"),
 )
+NO_DETAILS = {"status": "", "clipped_percent": math.nan, "seconds": math.nan}
 DIFFERENCE_COLUMNS = (
     *("run", "other", "pairs", "songs", "difference", "difference_low", "difference_high", "songs_better"),
 )
@@ -85,7 +87,11 @@ def read_scores(exp_folder: Path) -> pd.DataFrame:
             f"{exp_folder / SCORES} holds no scores; mend what {exp_folder / FAILURES} lists and run "
             "evaluate again."
         )
-    details = _read(exp_folder / DETAILS, (*PAIR_COLUMNS, "status", "clipped_percent", "seconds"))
+    details = _read(exp_folder / DETAILS, PAIR_COLUMNS)
+    if list(details.columns) == list(PAIR_COLUMNS):  # merged from scores alone, as the reference recipe's
+        details = details.assign(**NO_DETAILS)
+    else:
+        details = _read(exp_folder / DETAILS, (*PAIR_COLUMNS, *NO_DETAILS))
     pairs = list(PAIR_COLUMNS)
     for name, table, other in ((SCORES, scores, details), (DETAILS, details, scores)):
         if table.duplicated(pairs).any() or len(table) != len(table.merge(other[pairs], on=pairs)):

@@ -62,9 +62,10 @@ def take_songs(pairs: Sequence[Pair], *, index: int, count: int) -> list[Pair]:
 
 
 def remove_scores(exp_folder: Path, suffix: str) -> None:
-    """Remove a shard's scores, so that those of an earlier run are not taken for the ones to come."""
+    """Remove a task's scores and the whole run's; merge and report shall not take them for those to come."""
     for table in (SCORES, DETAILS):
-        results.table_path(exp_folder, table, suffix).unlink(missing_ok=True)
+        for each in {suffix, ""}:
+            results.table_path(exp_folder, table, each).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

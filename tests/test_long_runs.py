@@ -1,5 +1,7 @@
 """What is promised about long runs: stopping, two at once, a small disk, the stem cache."""
 
+import dataclasses
+import importlib
 import json
 import os
 import shutil
@@ -13,16 +15,29 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from cadenza_remix import output
+from cadenza_remix import output, pipeline
+from cadenza_remix.demix.base import Separator
+from cadenza_remix.demix.ensemble import Ensemble
+from cadenza_remix.demix.network import NetworkSeparator, _loaded
+from cadenza_remix.demix.own import own
+from cadenza_remix.demix.segments import OverlapAdd
 from cadenza_remix.demix.trivial import EqualSplit
+from cadenza_remix.demix.weights import WeightsFile
 from cadenza_remix.errors import DiskError, OutputError
 from cadenza_remix.jobs.stem_cache import StemCache
+from cadenza_remix.ledger import fingerprint
 from cadenza_remix.output import check_space, write_pcm16
+from cadenza_remix.processes import machine
 from tests.conftest import REPOSITORY, Commands, music
 from tests.test_config import one_sentence, run
 from tests.test_lock import wait_until
+from tests.test_own_network import BLOCKS
 
+HOW = {"shifts": 0, "seed": 0, "swap_channels": False, "flip_polarity": False, "batch_size": None}
+HOW |= {"device": "cpu", "threads": 1, "licence": "none", "source_url": "none"}
+HOW |= {"training_data": "none", "allowed_by_rules": True}
 STRESS = REPOSITORY / "scripts" / "stress_kills.py"
 
 
@@ -135,6 +150,48 @@ def test_an_interrupted_overwriting_goes_on_without_old_results(
     assert all(path.stat().st_mtime_ns != before[path.name] for path in signals.iterdir())
 
 
+def test_what_an_unfinished_overwriting_left_is_not_scored(
+    challenge: Path,
+    commands: Commands,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commands("enhance", "evaluate")
+
+    def write_none(*_arguments: object, **_how: object) -> None:
+        raise KeyboardInterrupt
+
+    other = ("separator=none", "limiter=hard_clip")
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "write_pcm16", write_none)
+        commands("enhance", expect=130, more=(*other, "overwrite=true"))
+    assert "to be made again, which enhance has not done so far" in commands("evaluate", expect=1, more=other)
+    assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 0
+    commands("enhance", "evaluate", more=other)
+    assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 6
+    mixture = next((challenge / "audio/at_mic_music/train").glob("Plain*/mixture.wav"))
+    sound = mixture.read_bytes()
+    mixture.write_bytes(b"no music")  # so that this song is not even begun
+    commands("enhance", expect=1, more=("separator=none", "limiter=tanh", "overwrite=true"))
+    mixture.write_bytes(sound)
+    commands("evaluate", expect=1)
+    assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 4
+
+
+def test_an_interrupted_evaluation_leaves_no_old_table(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands("enhance", "evaluate")
+    commands("enhance", more=("separator=none", "limiter=hard_clip", "overwrite=true"))
+
+    def interrupt(*_arguments: object, **_how: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "evaluate_scene", interrupt)
+        commands("evaluate", expect=130)
+    assert "scores.csv is missing; run evaluate first" in commands("report", expect=1)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MiB; needs the right to mount."""
@@ -243,6 +300,102 @@ def test_stems_are_kept_by_content_and_settings_and_within_bounds(
     small = StemCache(cache.folder, max_gb=three_gb * 2 / 3)
     assert [separations(number, four, small) for number in (0, 1, 0, 2, 0, 2, 1)] == [1, 1, 0, 1, 0, 0, 1]
     assert len(list(cache.folder.iterdir())) == 2
+
+
+def test_stems_of_changed_code_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    torch.save({"shares": torch.tensor([0.4, 0.3, 0.2, 0.1])}, tmp_path / "my_weights.pth")
+    cache, mixture = StemCache(tmp_path / "cache", max_gb=1), music(0, seconds=1)["drums"]
+
+    def vocals(code: str, *, in_ensemble: bool) -> float:
+        (tmp_path / "my_network.py").write_text(code)
+        sys.modules.pop("my_network", None)
+        importlib.invalidate_caches()
+        network: Separator = own(
+            str(tmp_path / "my_weights.pth"),
+            network="my_network.MyNetwork",
+            sources=("vocals", "drums", "bass", "other"),
+            allow_download=False,
+            standardised=False,
+            segments=OverlapAdd(segment_s=1, overlap=0.25),
+            **HOW,
+        )
+        separator = Ensemble({"mine": network}, {"vocals": {"mine": 1.0}}) if in_ensemble else network
+        stems = cache.separate(separator, mixture, sample_rate=44100)
+        _loaded.cache_clear()
+        return float(abs(stems["vocals"]).max() / abs(mixture).max())
+
+    code = BLOCKS["my_network.py"]
+    half = code.replace("mixture[:, None] *", "0.5 * mixture[:, None] *")
+    for in_ensemble in (False, True):
+        for each, share in ((code, 0.4), (half, 0.2), (code, 0.4)):
+            assert vocals(each, in_ensemble=in_ensemble) == pytest.approx(share, rel=1e-5)
+    assert len(list(cache.folder.iterdir())) == 4
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadScaled:
+    """As the published networks are made: with settings that the weights do not tell."""
+
+    by: float
+
+    def __call__(self, _: tuple[Path, ...]) -> torch.nn.Module:
+        return Scaled(self.by)
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = torch.nn.Parameter(torch.tensor([by]))
+
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        return mixture[:, None] * self.by
+
+
+def test_stems_of_a_network_with_other_settings_are_made_again(tmp_path: Path) -> None:
+    cache, mixture = StemCache(tmp_path, max_gb=1), music(0, seconds=1)["drums"]
+    for by in (0.5, 0.25, 0.5):
+        network = NetworkSeparator(
+            LoadScaled(by),
+            (WeightsFile(tmp_path / "a", "0" * 64),),
+            ("vocals",),
+            standardised=False,
+            segments=OverlapAdd(segment_s=1, overlap=0.25),
+            **HOW,
+        )
+        stems = cache.separate(network, mixture, sample_rate=44100)
+        np.testing.assert_allclose(stems["vocals"], by * mixture, atol=1e-6)
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+
+
+class Plain:
+    """A separator that somebody writes who does not know dataclasses."""
+
+    sources, sample_rate, channels, causal = ("vocals",), 44100, 2, False
+
+    def __init__(self, by: float) -> None:
+        self.by = by
+
+    def __call__(self, mixture: np.ndarray) -> dict[str, np.ndarray]:
+        return {"vocals": np.float32(self.by) * mixture}
+
+
+def test_a_separator_that_tells_nothing_of_itself_is_known_again(tmp_path: Path) -> None:
+    half, again, quarter = Plain(0.5), Plain(0.5), Plain(0.25)
+    assert fingerprint((half, "input")) == fingerprint((again, "input"))  # so that a run goes on
+    cache, mixture = StemCache(tmp_path, max_gb=1), music(0, seconds=1)["drums"]
+    for plain in (half, again, quarter):
+        stems = cache.separate(plain, mixture, sample_rate=44100)
+        np.testing.assert_array_equal(stems["vocals"], np.float32(plain.by) * mixture)
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+
+
+def test_what_killed_processes_left_in_a_cache_goes(tmp_path: Path) -> None:
+    left = tmp_path / f".stems.npy.{machine()}.{2**22 + 1}.part"  # no process has so high a number
+    left.write_bytes(b"half")
+    StemCache(tmp_path, max_gb=1).separate(EqualSplit(), music(0, seconds=1)["drums"], sample_rate=44100)
+    assert not left.exists()
 
 
 def test_a_cache_of_stems_changes_no_byte(challenge: Path, commands: Commands) -> None:

@@ -1,9 +1,12 @@
+import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from cadenza_remix import processes
+from cadenza_remix.datasets.metadata import MAX_NAME_BYTES
 from cadenza_remix.errors import AudioError, OutputError
 from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.output import (
@@ -133,3 +136,14 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "exp").write_text("a file, not a folder")
     with pytest.raises(OutputError, match="cannot be written"):
         write_text(tmp_path / "exp" / "scores.csv", "text")
+
+
+def test_the_longest_name_can_be_written_on_any_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "ip-10-0-112-123.eu-west-1.compute.internal")
+    processes.machine.cache_clear()
+    path = tmp_path / f"{'a' * MAX_NAME_BYTES}_remix.flac"
+    write_text(path, "whole")
+    assert path.read_text() == "whole"
+    processes.machine.cache_clear()

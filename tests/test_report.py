@@ -154,6 +154,17 @@ def test_scores_can_be_reported_where_the_music_is_not(folder: Path) -> None:
     assert "<audio" not in html
 
 
+def test_scores_of_the_reference_recipe_are_shown_without_details(folder: Path) -> None:
+    run = folder / "exp/theirs"
+    run.mkdir()
+    (run / "scores_1-1.csv").write_bytes((folder / "exp/a/scores.csv").read_bytes())
+    for command in ("merge", "report"):
+        assert call(command, f"path.root={folder / 'data'}", "name=theirs")[0] == 0
+    html = (run / "report.html").read_text(encoding="utf-8")
+    assert "scored, but" not in html
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", html).lower().replace("resonan", "")
+
+
 def test_nothing_scored_is_one_sentence(folder: Path) -> None:
     header = (folder / "exp/a/scores.csv").read_text().splitlines()[0]
     (folder / "exp/none").mkdir(parents=True)

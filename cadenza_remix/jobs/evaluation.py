@@ -97,21 +97,29 @@ class Evaluation:
         return made
 
     def _read(self, pair: Pair, run: Path, duration_s: float) -> Enhanced:
-        self._refuse_outdated(pair, run)
         tail_s = pipeline.REFERENCE_AMPLIFIER.nfir / self.sample_rate
-        return output.read_enhanced(output.enhanced_path(run, pair), duration_s=duration_s, tail_s=tail_s)
+        path = output.enhanced_path(run, pair)
+        enhanced = output.read_enhanced(path, duration_s=duration_s, tail_s=tail_s)
+        outdated = self._outdated(pair, run)
+        if outdated:
+            raise AudioError(outdated)
+        return enhanced
 
-    def _refuse_outdated(self, pair: Pair, run: Path) -> None:
-        """Notice music made anew after `enhance` made this signal of it; of others' signals nothing is known.
+    def _outdated(self, pair: Pair, run: Path) -> str:
+        """Why `enhance` has yet to make a signal again, with other settings or of other music; empty if not.
 
-        Raises:
-            AudioError: if so.
+        Where it has no records of a song, the signals are others', and nothing is known of them.
         """
         path, mixture = output.enhanced_path(run, pair), self.music[pair.scene.song].path(MIXTURE)
-        record = Ledger(run / "parts" / "enhance").read(pair.scene.song).get(pair.name)
+        records = Ledger(run / "parts" / "enhance").read(pair.scene.song)
+        if not records:
+            return ""
+        if pair.name not in records:
+            return f"{path} is to be made again, which enhance has not done so far; run it again."
         # Not by which file is older, as clocks jump.
-        if record and record.values.get("mixture") != stamp(mixture):
-            raise AudioError(f"{path} was made from another {mixture} than there is now; run enhance again.")
+        if records[pair.name].values.get("mixture") != stamp(mixture):
+            return f"{path} was made from another {mixture} than there is now; run enhance again."
+        return ""
 
     def _status(self, enhanced: Enhanced) -> str:
         """What is odd about a signal that can be scored all the same."""
@@ -126,4 +134,5 @@ class Evaluation:
         music = self.music[pair.scene.song]
         inputs = [music.path(name) for name in (MIXTURE, *pair.scene.gains_db)]
         inputs.append(output.enhanced_path(run, pair))
-        return fingerprint((pair, stamps(inputs), self.metric, self.sample_rate, self.set_random_seed))
+        settings = (self.metric, self.sample_rate, self.set_random_seed)
+        return fingerprint((pair, stamps(inputs), settings, self._outdated(pair, run)))

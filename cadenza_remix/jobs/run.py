@@ -1,16 +1,18 @@
 """Doing all jobs of a command, with progress, and telling what failed."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
 from cadenza_remix import results
 from cadenza_remix.errors import CadenzaError
-from cadenza_remix.ledger import Ledger
-from cadenza_remix.output import check_space
+from cadenza_remix.ledger import Ledger, claim
+from cadenza_remix.lock import locked
+from cadenza_remix.output import check_space, remove_leftovers
 from cadenza_remix.parallel import run_all
 from cadenza_remix.scenes import Job, Outcome, Pair, group_by_song
 
@@ -37,12 +39,46 @@ class Work(Protocol):
         ...
 
 
+@contextmanager
+def filling(
+    folder: Path,
+    command: str,
+    pairs: Sequence[Pair],
+    settings: Mapping[str, Any],
+    *,
+    made_with: Mapping[str, Any],
+    overwrite: bool,
+    suffix: str = "",
+    wait_s: float = 0.0,
+) -> Iterator[None]:
+    """Have a run's folder for a command and settings alone, what killed processes left there removed.
+
+    Args:
+        folder: the run's folder.
+        command: what fills it.
+        pairs: the scenes and their listeners.
+        settings: as in `claim`.
+        made_with: likewise.
+        overwrite: do also what is finished; it counts for nothing from here on, interrupted or not.
+        suffix: of the task, if others fill the folder too.
+        wait_s: how long to wait for who does the same.
+
+    Raises:
+        ConfigError: if somebody else fills it, or it was begun with other settings.
+    """
+    with locked(folder, f"{command}{suffix}", wait_s=wait_s):
+        remove_leftovers(folder)
+        if overwrite:  # before the new settings stand there
+            Ledger(folder / "parts" / command).forget(job.song for job in group_by_song(pairs))
+        claim(folder, command, settings, made_with=made_with, overwrite=overwrite)
+        yield
+
+
 def run_jobs(
     work: Work,
     pairs: Sequence[Pair],
     command: str,
     *,
-    overwrite: bool,
     workers: int | None,
     timeout_s: float | None,
 ) -> list[Outcome]:
@@ -51,8 +87,7 @@ def run_jobs(
     Args:
         work: what to do with a song.
         pairs: the scenes and their listeners.
-        command: whose records are kept.
-        overwrite: do also what is finished.
+        command: what this is, for the progress.
         workers: as in `run_all`.
         timeout_s: likewise, for a song.
 
@@ -71,8 +106,6 @@ def run_jobs(
             outcomes += _failed(work, job, str(error))
     for run in work.runs:
         check_space(run, bytes_to_write)
-        if overwrite:
-            Ledger(run / "parts" / command).forget(job.song for job in able)
     able.sort(key=lambda job: len(job.pairs), reverse=True)  # long ones first: no core waits at the end
     total = sum(len(job.pairs) for job in able)
     with tqdm(desc=command, total=total, unit="pair", disable=None) as bar:

@@ -3,9 +3,11 @@
 import hashlib
 import inspect
 import os
+import pickle
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ import numpy.typing as npt
 from cadenza_remix import __version__, pipeline
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.ledger import fingerprint
-from cadenza_remix.output import replacing
+from cadenza_remix.output import remove_leftovers, replacing
 
 Mixture = npt.NDArray[np.float32]
 
@@ -48,10 +50,11 @@ class StemCache:
 
     def _path(self, separator: Separator, mixture: Mixture, sample_rate: int) -> Path:
         content = hashlib.sha256(mixture.tobytes()).hexdigest()
-        key = (content, mixture.shape, sample_rate, separator, _code(separator), __version__)
+        key = (content, mixture.shape, sample_rate, separator, _making(separator), __version__)
         return self.folder / f"{fingerprint(key)}.npy"
 
     def _drop_the_oldest(self) -> None:
+        remove_leftovers(self.folder)
         found = []
         for path in self.folder.glob("*.npy"):
             with suppress(OSError):  # dropped by another process
@@ -73,7 +76,26 @@ def _read(path: Path) -> npt.NDArray[np.float32] | None:
     return stems
 
 
-def _code(separator: Separator) -> str:
-    """What the separator's module says, since an entrant may change it between two runs."""
-    source = inspect.getsourcefile(type(separator))
+def _making(separator: Any) -> tuple[Any, ...]:
+    """How the stems are made, beyond what the separator tells of itself; of an ensemble, by each member.
+
+    A network is told apart by what loads it, a plain object by its attributes, and all by their modules,
+    since an entrant may change these between two runs.
+    """
+    attributes = getattr(separator, "__dict__", {})
+    load, members = attributes.get("load"), attributes.get("members", {})
+    network_class = getattr(load, "network_class", None)
+    makers = [separator, load, network_class() if network_class else None]
+    return (
+        None if is_dataclass(separator) else attributes,
+        pickle.dumps(load),
+        *(_code(maker) for maker in makers if maker is not None),
+        *((name, _making(member)) for name, member in members.items()),
+    )
+
+
+def _code(maker: Any) -> str:
+    """What the module of a component, function or class says."""
+    named = inspect.isclass(maker) or inspect.isfunction(maker)
+    source = inspect.getsourcefile(maker if named else type(maker))
     return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else ""
