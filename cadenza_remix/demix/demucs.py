@@ -115,7 +115,7 @@ Package = tuple[str, Sequence[Any], dict[str, Any], dict[str, Tensor]]
 def _read_pickle(path: Path) -> Package:
     """Name of the class, arguments, keyword arguments and tensors of a `.th` file."""
     try:
-        with torch.serialization.safe_globals([Fraction, *STAND_INS.items()]):
+        with torch.serialization.safe_globals([(_fraction, "fractions.Fraction"), *STAND_INS.items()]):
             package = torch.load(path, map_location="cpu", weights_only=True)
         name, args, kwargs, tensors = (package[key] for key in ("klass", "args", "kwargs", "state"))
         if not all(isinstance(x, Tensor) for x in tensors.values()):
@@ -139,7 +139,7 @@ def _read_safetensors(path: Path) -> Package:
         with safe_open(path, framework="pt") as file:
             header = file.metadata()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        args, kwargs = (json.loads(header[key], object_hook=_fraction) for key in ("args", "kwargs"))
+        args, kwargs = (json.loads(header[key], object_hook=_unpacked) for key in ("args", "kwargs"))
         return header["klass"], args, kwargs, tensors
     except DAMAGE as error:
         raise WeightsError(
@@ -147,6 +147,13 @@ def _read_safetensors(path: Path) -> Package:
         ) from error
 
 
-def _fraction(value: dict[str, Any]) -> Any:
+def _unpacked(value: dict[str, Any]) -> Any:
     """Fractions, such as the seconds of a segment, are written as objects."""
-    return Fraction(value["numerator"], value["denominator"]) if value.get("_type") == "fraction" else value
+    if value.get("_type") == "fraction":
+        return _fraction(value["numerator"], value["denominator"])
+    return value
+
+
+def _fraction(*parts: int | str) -> Fraction:
+    """A fraction of whole numbers: two, or a text as 39/5. Python's own also works out 1e999999999."""
+    return Fraction(*(int(part) for text in parts for part in str(text).split("/")))
