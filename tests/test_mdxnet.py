@@ -156,6 +156,12 @@ def test_a_damaged_onnx_file_is_refused(tmp_path: Path, size: int) -> None:
         mdxnet.Load("drums")((tmp_path / "drums.onnx",))
 
 
+def test_an_endless_number_in_an_onnx_file_is_not_read_to_its_end(tmp_path: Path) -> None:
+    (tmp_path / "drums.onnx").write_bytes(b"\xff" * 3_000_000)
+    with pytest.raises(WeightsError, match="cannot be read as ONNX"):
+        mdxnet.Load("drums")((tmp_path / "drums.onnx",))
+
+
 @pytest.mark.usefixtures("onnx")
 def test_an_onnx_file_of_another_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mdxnet, "BINS", 64)
