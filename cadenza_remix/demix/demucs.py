@@ -19,7 +19,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from demucs.demucs import Demucs
 from demucs.hdemucs import HDemucs
 from demucs.htdemucs import HTDemucs
@@ -27,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from cadenza_remix.demix.network import NetworkSeparator, load_state
-from cadenza_remix.demix.weights import Published, find_weights
+from cadenza_remix.demix.weights import Published, find_weights, is_whole_tensor, read_pickle
 from cadenza_remix.errors import ConfigError, WeightsError
 
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -39,6 +38,7 @@ DAMAGE = (
     AttributeError,
     EOFError,
     LookupError,
+    MemoryError,
     OSError,
     RuntimeError,
     SafetensorError,
@@ -105,7 +105,7 @@ def load_network(path: Path) -> nn.Module:
         raise WeightsError(f"{path} describes no network of demucs ({error!r}); fetch it again.") from error
     if sources != SOURCES:
         raise WeightsError(f"{path} is for the sources {sources}; expected {SOURCES}: choose another file.")
-    load_state(network, {name: x.float() for name, x in tensors.items()}, path)
+    load_state(network, tensors, path)
     return network  # type: ignore[no-any-return]
 
 
@@ -115,11 +115,10 @@ Package = tuple[str, Sequence[Any], dict[str, Any], dict[str, Tensor]]
 def _read_pickle(path: Path) -> Package:
     """Name of the class, arguments, keyword arguments and tensors of a `.th` file."""
     try:
-        with torch.serialization.safe_globals([(_fraction, "fractions.Fraction"), *STAND_INS.items()]):
-            package = torch.load(path, map_location="cpu", weights_only=True)
+        package = read_pickle(path, [(_fraction, "fractions.Fraction"), *STAND_INS.items()])
         name, args, kwargs, tensors = (package[key] for key in ("klass", "args", "kwargs", "state"))
-        if not all(isinstance(x, Tensor) for x in tensors.values()):
-            raise ValueError("quantized weights")
+        if not all(is_whole_tensor(x) for x in tensors.values()):
+            raise ValueError("quantized weights, or less than they say")
         return STAND_INS[name], args, kwargs, tensors
     except UnpicklingError as error:
         raise WeightsError(
