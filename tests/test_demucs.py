@@ -167,8 +167,12 @@ def test_the_conversion_that_an_error_offers_keeps_the_network(tmp_path: Path) -
         ({"state": [torch.zeros(1)]}, "is no network of demucs .AttributeError"),
         ({"klass": {}}, "is no network of demucs .TypeError"),
         ({"kwargs": {"sources": ["vocals", "other"], "channels": 4}}, "for the sources"),
+        ({"kwargs": {}}, "describes no network of demucs .TypeError"),
         ({"kwargs": {"sources": SOURCES, "depth": "six"}}, "describes no network"),
         ({"kwargs": {"sources": SOURCES, "channels": 5}}, "does not fit the network"),
+        ({"kwargs": {"sources": SOURCES, "channels": 10**6}}, "does not fit the network"),
+        ({"kwargs": {"sources": SOURCES, "lstm_layers": 10**9}}, "more layers than tensors"),
+        ({"args": (SOURCES, 2, 4, 1, 10**9), "kwargs": {}}, "more layers than tensors"),
     ],
 )
 def test_files_of_something_else_are_refused(changed: dict[str, Any], told: str, tmp_path: Path) -> None:

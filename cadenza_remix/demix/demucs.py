@@ -15,6 +15,7 @@ import inspect
 import json
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -25,12 +26,13 @@ from demucs.htdemucs import HTDemucs
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from cadenza_remix.demix.network import NetworkSeparator, load_state
+from cadenza_remix.demix.network import NetworkSeparator, make_of_its_size
 from cadenza_remix.demix.weights import Published, find_weights, is_whole_tensor, read_pickle
 from cadenza_remix.errors import ConfigError, WeightsError
 
 SOURCES = ("drums", "bass", "other", "vocals")
 NETWORKS = {f"{network.__module__}.{network.__name__}": network for network in (Demucs, HDemucs, HTDemucs)}
+LAYERS = ("depth", "dconv_depth", "lstm_layers", "t_layers")  # arguments that say how many
 # In which of these a damaged or strange file shows depends on where it is so.
 DAMAGE = (
     ArithmeticError,
@@ -98,15 +100,19 @@ def load_network(path: Path) -> nn.Module:
         _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     )
     try:
-        known = inspect.signature(NETWORKS[name]).parameters  # those that later versions dropped are left out
-        network = NETWORKS[name](*args, **{key: x for key, x in kwargs.items() if key in known})
-        sources = tuple(network.sources)
+        network_class = NETWORKS[name]
+        signature = inspect.signature(network_class)
+        # Those that later versions dropped are left out.
+        kwargs = {key: x for key, x in kwargs.items() if key in signature.parameters}
+        stated = signature.bind(*args, **kwargs).arguments
+        sources = tuple(stated["sources"])
+        if any(stated.get(layers, 0) > len(tensors) for layers in LAYERS):
+            raise ValueError("more layers than tensors")
+        if sources == SOURCES:
+            return make_of_its_size(partial(network_class, *args, **kwargs), tensors, path)
     except DAMAGE as error:
         raise WeightsError(f"{path} describes no network of demucs ({error!r}); fetch it again.") from error
-    if sources != SOURCES:
-        raise WeightsError(f"{path} is for the sources {sources}; expected {SOURCES}: choose another file.")
-    load_state(network, tensors, path)
-    return network  # type: ignore[no-any-return]
+    raise WeightsError(f"{path} is for the sources {sources}; expected {SOURCES}: choose another file.")
 
 
 Package = tuple[str, Sequence[Any], dict[str, Any], dict[str, Tensor]]
