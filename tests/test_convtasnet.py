@@ -120,6 +120,18 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         Load(2, causal=False)((tmp_path / "net.pt",))
 
 
+def test_a_network_that_no_memory_holds_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    sizes = {
+        "encoder.conv1d_U.weight": (4, 2, 4),
+        "separator.network.2.0.0.net.0.weight": (10**6, 1, 1),
+        "separator.network.2.0.0.net.3.net.0.weight": (1, 1, 10**6),
+        "separator.network.3.weight": (8, 1, 1),
+    }
+    torch.save({name: torch.zeros(shape) for name, shape in sizes.items()}, tmp_path / "net.pt")
+    with pytest.raises(WeightsError, match=r"does not fit the network: .* there is nothing"):
+        Load(2, causal=False)((tmp_path / "net.pt",))
+
+
 def test_a_track_that_fills_no_hop_ends_in_silence() -> None:
     torch.manual_seed(0)
     output = run(ConvTasNet(SMALL, causal=True), 1007)

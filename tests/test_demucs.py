@@ -127,6 +127,30 @@ def test_nothing_in_a_file_runs(
     assert "must not run" not in capfd.readouterr().out
 
 
+class Endless:
+    """A fraction that would take for ever to work out."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Fraction, ("1e99999999999",))
+
+
+@pytest.mark.parametrize("suffix", [".th", ".safetensors"])
+def test_a_fraction_is_of_whole_numbers(suffix: str, tmp_path: Path) -> None:
+    made = package(TIME, 0)
+    if suffix == ".th":
+        torch.save(made | {"kwargs": made["kwargs"] | {"segment": Endless()}}, tmp_path / "a.th")
+    else:
+        endless = {"_type": "fraction", "numerator": "1e99999999999", "denominator": None}
+        header = {
+            "klass": "demucs.demucs.Demucs",
+            "args": "[]",
+            "kwargs": json.dumps(made["kwargs"] | {"segment": endless}),
+        }
+        save_file(made["state"], tmp_path / "a.safetensors", header)
+    with pytest.raises(WeightsError, match=r"is no network of demucs .ValueError"):
+        demucs.load_network(tmp_path / f"a{suffix}")
+
+
 def test_the_conversion_that_an_error_offers_keeps_the_network(tmp_path: Path) -> None:
     made = package(TIME, 0)
     torch.save(made | {"training_args": Surprise()}, tmp_path / "a.th")
@@ -143,8 +167,12 @@ def test_the_conversion_that_an_error_offers_keeps_the_network(tmp_path: Path) -
         ({"state": [torch.zeros(1)]}, "is no network of demucs .AttributeError"),
         ({"klass": {}}, "is no network of demucs .TypeError"),
         ({"kwargs": {"sources": ["vocals", "other"], "channels": 4}}, "for the sources"),
+        ({"kwargs": {}}, "describes no network of demucs .TypeError"),
         ({"kwargs": {"sources": SOURCES, "depth": "six"}}, "describes no network"),
         ({"kwargs": {"sources": SOURCES, "channels": 5}}, "does not fit the network"),
+        ({"kwargs": {"sources": SOURCES, "channels": 10**6}}, "does not fit the network"),
+        ({"kwargs": {"sources": SOURCES, "lstm_layers": 10**9}}, "more layers than tensors"),
+        ({"args": (SOURCES, 2, 4, 1, 10**9), "kwargs": {}}, "more layers than tensors"),
     ],
 )
 def test_files_of_something_else_are_refused(changed: dict[str, Any], told: str, tmp_path: Path) -> None:

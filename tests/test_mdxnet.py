@@ -156,6 +156,18 @@ def test_a_damaged_onnx_file_is_refused(tmp_path: Path, size: int) -> None:
         mdxnet.Load("drums")((tmp_path / "drums.onnx",))
 
 
+def test_a_network_with_more_levels_than_there_are_is_not_made(tmp_path: Path) -> None:
+    torch.save({f"us.{level}.0.weight": torch.zeros(1) for level in range(500)}, tmp_path / "drums.ckpt")
+    with pytest.raises(WeightsError, match="with 500 levels; expected 5 at most"):
+        mdxnet.Load("drums")((tmp_path / "drums.ckpt",))
+
+
+def test_an_endless_number_in_an_onnx_file_is_not_read_to_its_end(tmp_path: Path) -> None:
+    (tmp_path / "drums.onnx").write_bytes(b"\xff" * 3_000_000)
+    with pytest.raises(WeightsError, match="cannot be read as ONNX"):
+        mdxnet.Load("drums")((tmp_path / "drums.onnx",))
+
+
 @pytest.mark.usefixtures("onnx")
 def test_an_onnx_file_of_another_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mdxnet, "BINS", 64)

@@ -6,15 +6,18 @@ import os
 import pickle
 import threading
 import warnings
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from demucs.demucs import Demucs
 from safetensors.torch import save_file
 
+from cadenza_remix.demix import demucs, demucs_v2
 from cadenza_remix.demix.weights import Published, find_weights, own_cache, read_tensors
 from cadenza_remix.errors import WeightsError
 
@@ -205,6 +208,34 @@ def test_a_checkpoint_of_a_training_gives_its_weights_alone(
     (found,) = read_tensors(tmp_path / "a.ckpt").values()
     assert torch.equal(found, TENSORS["layer.weight"])
     assert "must not run" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("repeated", [torch.zeros(1, dtype=torch.float16), torch.zeros(1, device="meta")])
+@pytest.mark.parametrize("read", [read_tensors, demucs.load_network, demucs_v2.Load(4)])
+def test_a_tensor_that_says_more_than_the_file_holds_is_refused(
+    tmp_path: Path, repeated: torch.Tensor, read: Callable[..., object]
+) -> None:
+    state = {"encoder.0.0.weight": repeated.expand(2**44)}
+    package = {"klass": Demucs, "args": (), "kwargs": {"sources": demucs.SOURCES}, "state": state}
+    torch.save(package if read is demucs.load_network else state, tmp_path / "a.th")
+    with pytest.raises(WeightsError, match=r"no plain list of named tensors|is no network of demucs"):
+        read((tmp_path / "a.th",) if isinstance(read, demucs_v2.Load) else tmp_path / "a.th")
+
+
+@pytest.mark.parametrize("read", [read_tensors, demucs.load_network])
+def test_an_archive_that_unpacks_to_more_than_its_size_is_refused(
+    tmp_path: Path, read: Callable[..., object]
+) -> None:
+    torch.save({"layer.weight": torch.zeros(10**5)}, tmp_path / "a.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "a.pt") as stored,
+        zipfile.ZipFile(tmp_path / "b.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for entry in stored.infolist():
+            packed.writestr(entry.filename, stored.read(entry))
+    assert (tmp_path / "b.pt").stat().st_size < 10**4
+    with pytest.raises(WeightsError, match=r"cannot be read as weights|is no network of demucs .ValueError"):
+        read(tmp_path / "b.pt")
 
 
 def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cadenza_remix.demix.network import NetworkSeparator, load_state
+from cadenza_remix.demix.network import NetworkSeparator, make_of_its_size
 from cadenza_remix.demix.weights import Published, find_weights, read_tensors
 from cadenza_remix.errors import WeightsError
 
@@ -112,9 +112,7 @@ class Load:
                 f"{path} is of a {'causal' if causal else 'non-causal'} network for {sizes.sources} sources; "
                 "correct separator.causal and separator.sources, or give other weights."
             )
-        network = ConvTasNet(sizes, causal=causal)
-        load_state(network, tensors, path)
-        return network
+        return make_of_its_size(lambda: ConvTasNet(sizes, causal=causal), tensors, path)
 
 
 def _renamed(name: str) -> str:

@@ -15,23 +15,24 @@ import inspect
 import json
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from demucs.demucs import Demucs
 from demucs.hdemucs import HDemucs
 from demucs.htdemucs import HTDemucs
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from cadenza_remix.demix.network import NetworkSeparator, load_state
-from cadenza_remix.demix.weights import Published, find_weights
+from cadenza_remix.demix.network import NetworkSeparator, make_of_its_size
+from cadenza_remix.demix.weights import Published, find_weights, is_whole_tensor, read_pickle
 from cadenza_remix.errors import ConfigError, WeightsError
 
 SOURCES = ("drums", "bass", "other", "vocals")
 NETWORKS = {f"{network.__module__}.{network.__name__}": network for network in (Demucs, HDemucs, HTDemucs)}
+LAYERS = ("depth", "dconv_depth", "lstm_layers", "t_layers")  # arguments that say how many
 # In which of these a damaged or strange file shows depends on where it is so.
 DAMAGE = (
     ArithmeticError,
@@ -39,6 +40,7 @@ DAMAGE = (
     AttributeError,
     EOFError,
     LookupError,
+    MemoryError,
     OSError,
     RuntimeError,
     SafetensorError,
@@ -98,15 +100,19 @@ def load_network(path: Path) -> nn.Module:
         _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     )
     try:
-        known = inspect.signature(NETWORKS[name]).parameters  # those that later versions dropped are left out
-        network = NETWORKS[name](*args, **{key: x for key, x in kwargs.items() if key in known})
-        sources = tuple(network.sources)
+        network_class = NETWORKS[name]
+        signature = inspect.signature(network_class)
+        # Those that later versions dropped are left out.
+        kwargs = {key: x for key, x in kwargs.items() if key in signature.parameters}
+        stated = signature.bind(*args, **kwargs).arguments
+        sources = tuple(stated["sources"])
+        if any(stated.get(layers, 0) > len(tensors) for layers in LAYERS):
+            raise ValueError("more layers than tensors")
+        if sources == SOURCES:
+            return make_of_its_size(partial(network_class, *args, **kwargs), tensors, path)
     except DAMAGE as error:
         raise WeightsError(f"{path} describes no network of demucs ({error!r}); fetch it again.") from error
-    if sources != SOURCES:
-        raise WeightsError(f"{path} is for the sources {sources}; expected {SOURCES}: choose another file.")
-    load_state(network, {name: x.float() for name, x in tensors.items()}, path)
-    return network  # type: ignore[no-any-return]
+    raise WeightsError(f"{path} is for the sources {sources}; expected {SOURCES}: choose another file.")
 
 
 Package = tuple[str, Sequence[Any], dict[str, Any], dict[str, Tensor]]
@@ -115,11 +121,10 @@ Package = tuple[str, Sequence[Any], dict[str, Any], dict[str, Tensor]]
 def _read_pickle(path: Path) -> Package:
     """Name of the class, arguments, keyword arguments and tensors of a `.th` file."""
     try:
-        with torch.serialization.safe_globals([Fraction, *STAND_INS.items()]):
-            package = torch.load(path, map_location="cpu", weights_only=True)
+        package = read_pickle(path, [(_fraction, "fractions.Fraction"), *STAND_INS.items()])
         name, args, kwargs, tensors = (package[key] for key in ("klass", "args", "kwargs", "state"))
-        if not all(isinstance(x, Tensor) for x in tensors.values()):
-            raise ValueError("quantized weights")
+        if not all(is_whole_tensor(x) for x in tensors.values()):
+            raise ValueError("quantized weights, or less than they say")
         return STAND_INS[name], args, kwargs, tensors
     except UnpicklingError as error:
         raise WeightsError(
@@ -139,7 +144,7 @@ def _read_safetensors(path: Path) -> Package:
         with safe_open(path, framework="pt") as file:
             header = file.metadata()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        args, kwargs = (json.loads(header[key], object_hook=_fraction) for key in ("args", "kwargs"))
+        args, kwargs = (json.loads(header[key], object_hook=_unpacked) for key in ("args", "kwargs"))
         return header["klass"], args, kwargs, tensors
     except DAMAGE as error:
         raise WeightsError(
@@ -147,6 +152,13 @@ def _read_safetensors(path: Path) -> Package:
         ) from error
 
 
-def _fraction(value: dict[str, Any]) -> Any:
+def _unpacked(value: dict[str, Any]) -> Any:
     """Fractions, such as the seconds of a segment, are written as objects."""
-    return Fraction(value["numerator"], value["denominator"]) if value.get("_type") == "fraction" else value
+    if value.get("_type") == "fraction":
+        return _fraction(value["numerator"], value["denominator"])
+    return value
+
+
+def _fraction(*parts: int | str) -> Fraction:
+    """A fraction of whole numbers: two, or a text as 39/5. Python's own also works out 1e999999999."""
+    return Fraction(*(int(part) for text in parts for part in str(text).split("/")))

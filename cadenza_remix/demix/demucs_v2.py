@@ -63,7 +63,7 @@ class Load:
         """
         (path,) = paths
         network = DemucsV2(self.width)
-        load_state(network, {name: x.float() for name, x in read_tensors(path).items()}, path)
+        load_state(network, read_tensors(path), path)
         return network
 
 

@@ -163,15 +163,23 @@ class Load:
         (path,) = paths
         if path.suffix == ".onnx":
             steps = read_steps(path)
-            network = target(self.source, levels=[operator for operator, _ in steps].count("ConvTranspose"))
+            network = self.network([operator for operator, _ in steps].count("ConvTranspose"), path)
             load_state(network, _named(steps, network, path), path)
             return network
         tensors = {_renamed(name): tensor for name, tensor in read_tensors(path).items()}
-        network = target(
-            self.source, levels=len({name.split(".")[1] for name in tensors if name.startswith("us.")})
-        )
+        levels = len({name.split(".")[1] for name in tensors if name.startswith("us.")})
+        network = self.network(levels, path)
         load_state(network, tensors, path)
         return network
+
+    def network(self, levels: int, path: Path) -> TfcTdfUNet:
+        """The network with weights that mean nothing yet; some published ones have fewer levels."""
+        if levels > LEVELS:
+            raise WeightsError(
+                f"{path} is of a network with {levels} levels; expected {LEVELS} at most: give the weights "
+                "of this network."
+            )
+        return target(self.source, levels)
 
 
 def _renamed(name: str) -> str:
@@ -217,7 +225,7 @@ def _identity(layer: nn.BatchNorm2d) -> tuple[Tensor, ...]:
 
 
 def target(source: str, levels: int = LEVELS) -> TfcTdfUNet:
-    """The network of one source; some published ones have fewer levels."""
+    """The network of one source."""
     return TfcTdfUNet(n_fft=N_FFT[source], bins=BINS, levels=levels, block=TfcTdf, bottleneck=TfcTdf)
 
 

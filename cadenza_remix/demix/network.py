@@ -206,6 +206,29 @@ def load_state(network: nn.Module, tensors: dict[str, torch.Tensor], path: Path)
     Raises:
         WeightsError: if a tensor is missing or has another shape, naming the first.
     """
+    wanted = _wanted(network, tensors, path)
+    network.load_state_dict({name: tensors[name] for name in wanted}, strict=False)
+
+
+def make_of_its_size(
+    make: Callable[[], nn.Module], tensors: dict[str, torch.Tensor], path: Path
+) -> nn.Module:
+    """A network of the sizes that a file states, with its tensors; no larger than they are.
+
+    It is first made without memory, since a file may also state a network that no memory holds.
+
+    Raises:
+        WeightsError: as `load_state`.
+    """
+    with torch.device("meta"):
+        _wanted(make(), tensors, path)
+    network = make()
+    load_state(network, tensors, path)
+    return network
+
+
+def _wanted(network: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> list[str]:
+    """The names of a network's tensors, each of which is there in the right shape."""
     own = network.state_dict()
     # The counters of batch normalisation are used in training only; old files lack them.
     wanted = {name: x for name, x in own.items() if not name.endswith("num_batches_tracked")}
@@ -216,7 +239,7 @@ def load_state(network: nn.Module, tensors: dict[str, torch.Tensor], path: Path)
                 f"{path} does not fit the network: {name} should be {tuple(tensor.shape)}, there is {found}; "
                 "give the weights of this network."
             )
-    network.load_state_dict({name: tensors[name] for name in wanted}, strict=False)
+    return list(wanted)
 
 
 @lru_cache(maxsize=MOST_NETWORKS)

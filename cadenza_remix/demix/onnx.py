@@ -21,6 +21,7 @@ DIMENSIONS, DATA_TYPE, FLOAT_DATA, NAME, RAW_DATA = 1, 2, 4, 8, 9
 FLOAT = 1  # a data type
 # How a field is coded.
 VARINT, EIGHT_BYTES, COUNTED, FOUR_BYTES = 0, 1, 2, 5
+LONGEST_VARINT = 10  # bytes: numbers have 64 bits; a longer one would take ever longer to read
 
 Step = tuple[str, list[Tensor]]
 
@@ -101,11 +102,9 @@ def _varints(packed: memoryview) -> list[int]:
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
     """A number of seven bits a byte, the lowest first, and where it ends."""
-    value, shift = 0, 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 127) << shift
+    value = 0
+    for place, byte in enumerate(message[at : at + LONGEST_VARINT]):
+        value |= (byte & 127) << 7 * place
         if byte < 128:
-            return value, at
-        shift += 7
+            return value, at + place + 1
+    raise EOFError

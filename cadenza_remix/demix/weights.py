@@ -8,10 +8,11 @@ import hashlib
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from errno import ENOENT
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -194,19 +195,47 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with torch.serialization.safe_globals([(Inert, name) for name in _named_beside_tensors(path)]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_pickle(path, [(Inert, name) for name in _named_beside_tensors(path)])
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to say
         raise WeightsError(
             f"{path} cannot be read as weights ({type(error).__name__}); fetch it again."
         ) from error
     if isinstance(content, dict):
         content = next((content[name] for name in WRAPPERS if isinstance(content.get(name), dict)), content)
-    if not isinstance(content, dict) or not all(isinstance(x, torch.Tensor) for x in content.values()):
+    if not isinstance(content, dict) or not all(is_whole_tensor(x) for x in content.values()):
         raise WeightsError(
             f"{path} is no plain list of named tensors; export the network's state dict alone."
         )
     return content
+
+
+def read_pickle(path: Path, admitted: Sequence[tuple[Callable[..., Any], str]]) -> Any:
+    """What a PyTorch file holds: tensors, plain values, and stand-ins for what else it names.
+
+    Args:
+        path: the file.
+        admitted: what is called in place of a class or function that the file names, and its name there.
+
+    Raises:
+        UnpicklingError: if it names anything else.
+        Exception: of any other kind, if it is damaged, or holds more than its size.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:  # PyTorch compresses nothing, and unpacks whatever is
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise ValueError("compressed")
+    with torch.serialization.safe_globals(list(admitted)):
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def is_whole_tensor(x: object) -> bool:
+    """Whether something is a tensor each of whose elements was in the file.
+
+    A file can also repeat one element as often as it likes, which takes no memory until it is copied.
+    """
+    if not isinstance(x, torch.Tensor) or x.layout != torch.strided or x.is_meta or x.is_quantized:
+        return False
+    return x.numel() * x.element_size() <= x.untyped_storage().nbytes()
 
 
 class Inert:
