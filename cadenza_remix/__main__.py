@@ -5,17 +5,23 @@ from importlib import import_module
 from pathlib import Path
 
 from cadenza_remix import __version__
+from cadenza_remix.interruption import interruptible
 
 STAGES = ("prepare", "enhance", "evaluate", "report")
 COMMANDS = {
     "prepare": "bring dry music to the hearing-aid microphones",
     "enhance": "separate, remix, amplify and limit it for every scene and listener",
     "evaluate": "score the enhanced signals with HAAQI",
-    "report": "summarise the scores",
+    "merge": "put the tables of a run in shards together",
+    "report": "show how runs did: a page, tables, and what to listen to",
+    "doctor": "say what is missing on this machine, and what to do about it",
+    "check": "check the enhanced signals before they are handed in",
+    "pack": "check them and pack them into one archive",
     "haaqi": "score one pair of audio files",
 }
 
 
+@interruptible()
 def main() -> None:
     """Run `cadenza-remix [command] key=value …`; without a command, all stages in order."""
     sys.path.insert(0, str(Path.cwd()))  # an entrant's own separator is found where the entrant stands

@@ -8,6 +8,7 @@ files that import it.
 import warnings
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import numba
@@ -30,6 +31,19 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
         warn_of_compiling()
         kernel = numba.njit(nogil=True, error_model="numpy")(function)
     return kernel
+
+
+def cache_folder() -> Path | None:
+    """Where machine code of this package is kept; None if no such folder is writable."""
+    try:
+        kernel = numba.njit(cache=True)(_nothing)
+    except RuntimeError:  # as above
+        return None
+    return Path(str(kernel.stats.cache_path))
+
+
+def _nothing() -> None:
+    """What it would be tried with."""
 
 
 @cache

@@ -8,29 +8,36 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cadenza_remix import __version__
+from cadenza_remix.annotations import wrong_values
+from cadenza_remix.device import check_device_name
 from cadenza_remix.errors import CadenzaError, ConfigError
+from cadenza_remix.interruption import interruptible
 
 HERE = Path(__file__).resolve().parent
 # conf/ lies beside the package in a checkout and inside it when installed.
 CONF = next(folder for folder in (HERE / "conf", HERE.parent / "conf") if folder.is_dir())
 DEMO_ROOT = "exp/demo"
 DEMO_EXPERIMENT = "experiment=demo"
+INDECISIVE = ("device", "threads", "batch_size", "allow_download", "licence", "source_url")
+REQUEUED_WITHIN_S = 240.0  # longer than `lock.STALE_AFTER_S`
 EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130
+EXIT_USAGE = 2  # of Python's own parser
 
 RENAMED_KEYS = {
     "separator.model": "separator=NAME, such as separator=hdemucs or separator=openunmix",
@@ -40,13 +47,42 @@ RENAMED_KEYS = {
     "rms_window_s",
     "soft_clip": "limiter=tanh for true, limiter=hard_clip for false",
     "nalr.sample_rate": "sample_rate",
-    "evaluate.batch": "nothing, as all cores are used and a repeated command continues",
-    "evaluate.batch_size": "nothing, as all cores are used and a repeated command continues",
+    "evaluate.batch": "shard.index, and merge at the end",
+    "evaluate.batch_size": "shard.count, and merge at the end",
     "path.scene_file": "path.scenes_file",
     "path.head_positions_file": "path.head_loudspeaker_positions_file",
     "path.tracklist_file": "nothing, as the tracks are those of the scene list",
     "scene.number_scenes_per_song": "prepare.scenes_per_song",
     "scene_listener.number_listeners_per_scene": "prepare.listeners_per_scene",
+}
+
+# Of Hydra's options, all but the one that unpickles a file, for which it would also take --experiment.
+OPTIONS = (
+    *(
+        "--help",
+        "-h",
+        "--version",
+        "--cfg",
+        "-c",
+        "--resolve",
+        "--package",
+        "-p",
+        "--run",
+        "-r",
+        "--multirun",
+    ),
+    *("-m", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--info", "-i"),
+    *("--hydra-help", "--shell-completion", "-sc"),
+)
+
+RATES_HZ = (8000, 384000)  # as in `audio`, which is too heavy to be imported here
+RANGES = {
+    "sample_rate": RATES_HZ,
+    "remix_sample_rate": RATES_HZ,
+    "HAAQI_sample_rate": (8000, 192000),  # as in `metrics.rates`
+    "nalr.nfir": (2, 1000),  # the filters are designed on a grid of 1024
+    "executor.workers": (0, 1000),
+    "executor.threads": (1, 1000),
 }
 
 
@@ -67,6 +103,11 @@ class PathSettings:
     output_music_dir: Path
     output_music_file: Path
     exp_folder: Path
+
+    def inputs(self) -> list[Path]:
+        """The metadata files that say what is to be done."""
+        files = (self.scenes_file, self.scene_listeners_file, self.gains_file, self.listeners_file)
+        return [*files, self.given("music_file")]
 
     def given(self, key: str) -> Path:
         """A path that `complete` has filled in."""
@@ -112,11 +153,51 @@ class EvaluateSettings:
 
 
 @dataclass
+class PackSettings:
+    """How a submission is packed."""
+
+    file: Path
+
+
+@dataclass
+class ShardSettings:
+    """Which of several tasks of a cluster this is."""
+
+    index: int
+    count: int
+
+    def check(self) -> None:
+        """Refuse what is no part of a whole.
+
+        Raises:
+            ConfigError: if there is no such task.
+        """
+        if self.count < 1:
+            raise ConfigError(f"shard.count={self.count}; expected 1 or more: say how many tasks there are.")
+        if not 0 <= self.index < self.count:
+            raise ConfigError(
+                f"shard.index={self.index} of shard.count={self.count}; expected 0 to {self.count - 1}: "
+                "correct either, as sbatch --array=0-3 goes with shard.count=4."
+            )
+
+    @property
+    def wait_s(self) -> float:
+        """How long to wait for who does the same: a killed task seems alive to other machines for a while."""
+        return REQUEUED_WITHIN_S if self.count > 1 else 0
+
+    @property
+    def suffix(self) -> str:
+        """What the names of this task's tables end in, the same as in the reference recipe's batches."""
+        return f"_{self.index + 1}-{self.count}" if self.count > 1 else ""
+
+
+@dataclass
 class ExecutorSettings:
     """Who does the jobs."""
 
     workers: int | None
     threads: int
+    timeout_s: float | None
 
 
 @dataclass
@@ -127,6 +208,8 @@ class Settings:
     split: str
     stems: str
     keep_stems: bool
+    stem_cache: Path | None
+    stem_cache_gb: float
     overwrite: bool
     runs: list[Path] | None
     path: PathSettings
@@ -138,6 +221,8 @@ class Settings:
     prepare: PrepareSettings
     nalr: NalrSettings
     evaluate: EvaluateSettings
+    pack: PackSettings
+    shard: ShardSettings
     executor: ExecutorSettings
     head: Any
     amplifier: Any
@@ -154,43 +239,51 @@ class Run:
     Attributes:
         settings: every value; all paths set.
         is_demo: whether the data are the embedded demo's.
+        choices: the name chosen in each configuration group.
     """
 
     settings: Settings
     is_demo: bool
+    choices: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[], None]:
     """Make a command-line entry of `work`, which tells whether everything succeeded.
 
     The entry reads `sys.argv`, and exits with 0 if all went well, 1 if anything failed (the message or
-    the list of failures says what), 130 if interrupted.
+    the list of failures says what), 130 if interrupted. Of a sweep (`-m`), one job that fails does not keep
+    the others from being done.
     """
+    began = []
 
     def task(config: Any) -> None:
+        began.append(name)  # whatever is raised before is about the arguments
         try:
             run = complete(config, name, HydraConfig.get().runtime.choices)
             # Read by linear algebra when it is imported, here and in the workers: cores are shared by jobs.
             os.environ["OMP_NUM_THREADS"] = str(run.settings.executor.threads)
             succeeded = work(run)
         except CadenzaError as error:
-            sys.exit(f"error: {error}")
+            _fail(str(error))
         except OmegaConfBaseException as error:
-            sys.exit(f"error: {_explain(error)}")
-        except KeyboardInterrupt:
-            print("Interrupted; the same command continues where this one stopped.", file=sys.stderr)
-            sys.exit(EXIT_INTERRUPTED)
+            _fail(_explain(error))
+        except OSError as error:  # a folder that may not be entered, a path longer than any can be
+            _fail(f"{' '.join(str(error).split())}; correct the path, or who may use it.")
         if not succeeded:
-            sys.exit(EXIT_FAILED)
+            _fail()
 
+    @interruptible()
     def main() -> None:
         if "--version" in sys.argv:
             print(f"cadenza-remix {__version__}")
             return
         if {"--help", "-h"} & set(sys.argv):
-            print(help_text(name, summary))
+            from cadenza_remix.help import help_text  # asked for seldom
+
+            print(help_text(name, summary, sys.argv[1:]))
             return
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+        refuse_unknown_options(sys.argv[1:])
         refuse_renamed_keys(sys.argv[1:])
         sys.argv += demo_by_default(sys.argv[1:])
         ConfigStore.instance().store(name="schema", node=Settings)
@@ -199,8 +292,36 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
         except HydraException as error:
             sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
+        except SweepError as error:
+            sys.exit(f"error: {error}")
+        except (TypeError, ValueError) as error:
+            if began:
+                raise
+            # Hydra's, at separator=1 or separator=[[]]
+            told = f"An argument is not understood ({error}); say the name of a choice for a group."
+            sys.exit(f"error: {ConfigError(told)} cadenza-remix {name} --help lists what there is.")
+        except SystemExit as stop:  # Hydra's parser of options has said what it did not understand
+            sys.exit(EXIT_FAILED if stop.code == EXIT_USAGE else stop.code)
+        except RuntimeError as error:
+            if not type(error).__module__.startswith("submitit"):
+                raise
+            told = " ".join(str(error).splitlines()[:2])  # more is its log
+            sys.exit(f"error: {told}; the same command continues.")
 
     return main
+
+
+class SweepError(Exception):
+    """A job of a sweep failed; Hydra says which one."""
+
+
+def _fail(told: str | None = None) -> NoReturn:
+    """Say why and leave; a job of a sweep leaves the others alone."""
+    if HydraConfig.get().mode is not RunMode.MULTIRUN:
+        sys.exit(f"error: {told}" if told else EXIT_FAILED)
+    if told:
+        print(f"error: {told}", file=sys.stderr)
+    raise SweepError(told or "Some of that job's work failed; its table of failures says why.")
 
 
 def _explain(error: Exception) -> str:
@@ -221,10 +342,10 @@ def _explain(error: Exception) -> str:
 def _keys(schema: type, prefix: str = "") -> list[str]:
     """The dotted names of all settings."""
     keys = []
-    for field in fields(schema):
-        name = f"{prefix}{field.name}"
-        nested = isinstance(field.type, type) and is_dataclass(field.type)
-        keys += _keys(field.type, f"{name}.") if nested else [name]  # type: ignore[arg-type]
+    for each in fields(schema):
+        name = f"{prefix}{each.name}"
+        nested = isinstance(each.type, type) and is_dataclass(each.type)
+        keys += _keys(each.type, f"{name}.") if nested else [name]  # type: ignore[arg-type]
     return keys
 
 
@@ -234,6 +355,15 @@ def refuse_renamed_keys(arguments: list[str]) -> None:
         told = renamed(argument.lstrip("+~").split("=")[0])
         if told:
             sys.exit(f"error: {told}")
+
+
+def refuse_unknown_options(arguments: list[str]) -> None:
+    """Stop at an option that does not exist, such as a key written with dashes."""
+    for argument in arguments:
+        option = argument.split("=")[0]
+        if option.startswith("-") and option not in OPTIONS:
+            told = f"There is no option {option}; keys are written without dashes, such as path.root=DIR."
+            sys.exit(f"error: {ConfigError(told)}")
 
 
 def renamed(key: str) -> str | None:
@@ -254,15 +384,17 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
     """Fill in what depends on other settings, and give every value its type.
 
     Raises:
-        ConfigError: if there is a key that nothing reads, or the run has no name.
+        ConfigError: if there is a key that nothing reads, a number that cannot be, a misspelt device, the run
+            has no name, or nobody can do the jobs so.
     """
     _refuse_unread_keys(config)
+    check_device_name(config.device)
     is_demo = config.path.root is None
     if is_demo:
         config.path.root = DEMO_ROOT
     config.name = config.name or _default_name(config, command_name, choices)
     path = config.path
-    if command_name == "prepare":
+    if command_name in ("prepare", "doctor"):  # both look at the dry music
         path.music_dir = path.music_dir or f"{path.root}/audio/music"
         path.music_file = path.music_file or f"{path.metadata_dir}/musdb18.{config.split}.json"
     else:
@@ -270,7 +402,18 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
         path.music_file = path.music_file or path.output_music_file
     settings = OmegaConf.to_object(config)
     assert isinstance(settings, Settings)
-    return Run(settings, is_demo)
+    _refuse_impossible_numbers(flatten(settings))
+    _check_timeout(settings.executor)
+    settings.shard.check()
+    return Run(settings, is_demo, dict(choices))
+
+
+def _check_timeout(executor: ExecutorSettings) -> None:
+    if executor.timeout_s is not None and (executor.workers == 0 or executor.timeout_s <= 0):
+        raise ConfigError(
+            f"executor.timeout_s={executor.timeout_s:g} must be more than 0, and needs a process that can be "
+            "stopped: add executor=processes, or leave it out."
+        )
 
 
 def _refuse_unread_keys(config: Any) -> None:
@@ -288,6 +431,12 @@ def _refuse_unread_keys(config: Any) -> None:
             raise ConfigError(f"There is no key {key}; remove it.")
 
 
+def _refuse_impossible_numbers(values: dict[str, Any]) -> None:
+    for key, (low, high) in RANGES.items():
+        if values[key] is not None and not low <= values[key] <= high:
+            raise ConfigError(f"{key} is {values[key]}; give a whole number from {low} to {high}.")
+
+
 def _default_name(config: Any, command_name: str, choices: Any) -> str:
     if config.runs:
         return Path(config.runs[0]).name
@@ -297,8 +446,10 @@ def _default_name(config: Any, command_name: str, choices: Any) -> str:
         return f"stems_{Path(config.stems).name.lower()}"
     if choices.separator:
         return str(choices.separator)
-    if command_name == "prepare":
-        return "prepare"
+    if not OmegaConf.is_interpolation(config.path, "exp_folder"):
+        return Path(config.path.exp_folder).name
+    if command_name in ("prepare", "doctor"):
+        return command_name
     raise ConfigError(
         "path.root is set, but not what to run on it; add experiment=NAME (do_nothing, icassp2024, …), "
         "separator=NAME, stems=true, stems=DIR, or name=NAME of an earlier run."
@@ -319,8 +470,10 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
     """
     if not node:
         raise ConfigError(f"No {group} is chosen; add {group}=NAME (see --help) or an experiment=NAME.")
+    for wrong in wrong_values(node, group):
+        raise ConfigError(wrong)
     try:
-        component = hydra.utils.instantiate(node)
+        component = hydra.utils.instantiate(node, _convert_="all")  # plain lists and dictionaries
     except InstantiationException as error:
         if isinstance(error.__cause__, CadenzaError):  # said in the component's own words
             raise error.__cause__ from None
@@ -338,37 +491,39 @@ def _attributes(contract: type | None) -> list[str]:
     return [name for name, value in vars(contract).items() if isinstance(value, property)] if contract else []
 
 
+def choices(group: str) -> tuple[list[str], str | None]:
+    """What a group offers, `--config-dir` included, and what is chosen of it; only while a command runs."""
+    names: list[str] = GlobalHydra.instance().config_loader().get_group_options(group)
+    return names, HydraConfig.get().runtime.choices[group]
+
+
+def choice(group: str, name: str) -> Any:
+    """The YAML node of one that is not chosen; only while a command runs.
+
+    Raises:
+        ConfigError: if its file is broken.
+    """
+    try:
+        return hydra.compose("config", [f"{group}={name}"])[group]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error)) from error
+
+
 def decisive(node: Any) -> dict[str, Any]:
-    """A component's settings without those that change nothing but where and how fast it is computed."""
-    return {key: node[key] for key in node if key not in ("device", "threads", "allow_download")}
+    """A component's settings without those that its results do not depend on."""
+    return {key: node[key] for key in node if key not in INDECISIVE}
+
+
+def named(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by dotted key, with the name of what was chosen beside each component's own settings."""
+    chosen = {group: run.choices.get(group) for group, node in settings.items() if isinstance(node, dict)}
+    return flatten(dict(settings)) | chosen
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested settings as `{"dotted.key": value}`, ready for JSON."""
     if is_dataclass(value):
-        value = {field.name: getattr(value, field.name) for field in fields(value)}
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, dict):
         return {k: v for key in value for k, v in flatten(value[key], f"{prefix}.{key}".lstrip(".")).items()}
     return {prefix: str(value) if isinstance(value, Path) else value}
-
-
-def help_text(name: str, summary: str) -> str:
-    """What `--help` prints: the groups with a line for each choice, then every key with its comment."""
-    groups = ""
-    for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
-        groups += f"  {folder.name}=\n"
-        groups += "".join(f"    {path.stem:12} {_purpose(path)}\n" for path in sorted(folder.glob("*.yaml")))
-    keys = (CONF / "config.yaml").read_text(encoding="utf-8").split("\n\n", 1)[1].split("\nhydra:")[0]
-    return (
-        f"cadenza-remix {name} key=value …: {summary}\n\n"
-        f"Choices, of which one a group:\n{groups}\n"
-        f"Keys and their defaults (a nested key is written path.root=…):\n{keys}\n"
-        "More: --cfg job shows the settings without running, --config-dir DIR adds choices of your own.\n"
-    )
-
-
-def _purpose(path: Path) -> str:
-    """The comment that opens a choice's file."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    comments = (line for line in lines if line.startswith("# ") and "@package" not in line)
-    return next(comments, "").removeprefix("# ")

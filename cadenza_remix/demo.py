@@ -2,18 +2,25 @@
 
 from dataclasses import replace
 
-from cadenza_remix.config import PathSettings, Run, Settings
+from cadenza_remix.config import PathSettings, Run, Settings, ShardSettings
 from cadenza_remix.datasets.demo import write_demo
 from cadenza_remix.errors import CadenzaError
+from cadenza_remix.lock import locked
 from cadenza_remix.prepare import prepare
+
+WAIT_S = 600  # for another process that makes them
 
 
 def write_inputs(path: PathSettings) -> None:
     """Write the demo's dry music, heads and metadata, unless they are there."""
+    tracks_file = path.metadata_dir / "musdb18.train.json"  # written last
+    if tracks_file.is_file():
+        return
     assert path.root is not None
-    if not (path.metadata_dir / "musdb18.train.json").is_file():
-        print(f"demo: synthesising songs, a head and listeners in {path.root}")
-        write_demo(path.root)
+    with locked(path.root, "demo", wait_s=WAIT_S):
+        if not tracks_file.is_file():
+            print(f"demo: synthesising songs, a head and listeners in {path.root}")
+            write_demo(path.root)
 
 
 def write_music_at_microphones(settings: Settings) -> None:
@@ -29,5 +36,9 @@ def write_music_at_microphones(settings: Settings) -> None:
     dry = replace(
         path, music_dir=path.root / "audio/music", music_file=path.metadata_dir / "musdb18.train.json"
     )
-    if not prepare(Run(replace(settings, path=dry), is_demo=True)):
-        raise CadenzaError("The demo's music could not be brought to the microphones; see the lines above.")
+    whole = replace(settings, path=dry, shard=ShardSettings(index=0, count=1))
+    with locked(path.output_music_dir, "demo", wait_s=WAIT_S):
+        if not path.output_music_file.is_file() and not prepare(Run(whole, is_demo=True)):
+            raise CadenzaError(
+                "The demo's music could not be brought to the microphones; see the lines above."
+            )

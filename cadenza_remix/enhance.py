@@ -1,10 +1,14 @@
 """Separate, remix, amplify and limit: one enhanced FLAC per scene and listener."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
-from cadenza_remix.config import Run, build, command, decisive, flatten
+from cadenza_remix.config import Run, build, command, decisive, flatten, named
 from cadenza_remix.parallel import import_early
+
+logger = logging.getLogger(__name__)
+FREE_LICENCES = ("none", "MIT", "BSD-3-Clause", "Apache-2.0", "CC BY 4.0")  # "none": nothing to license
 
 
 def enhance(run: Run) -> bool:
@@ -15,10 +19,14 @@ def enhance(run: Run) -> bool:
     from cadenza_remix.demix.base import Separator
     from cadenza_remix.jobs.enhancement import Enhancement
     from cadenza_remix.jobs.run import report_failures, run_jobs
-    from cadenza_remix.ledger import claim
+    from cadenza_remix.jobs.stem_cache import StemCache
+    from cadenza_remix.ledger import claim, provenance
+    from cadenza_remix.lock import locked
+    from cadenza_remix.output import remove_leftovers
     from cadenza_remix.results import failure
+    from cadenza_remix.shards import take_songs
 
-    settings, path = run.settings, run.settings.path
+    settings, path, shard = run.settings, run.settings.path, run.settings.shard
     separated = settings.stems == "separate"
     separator = build(settings.separator, "separator", Separator) if separated else None
     amplifier, limiter = build(settings.amplifier, "amplifier"), build(settings.limiter, "limiter")
@@ -30,6 +38,7 @@ def enhance(run: Run) -> bool:
 
         demo.write_music_at_microphones(settings)
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
+    pairs = take_songs(pairs, index=shard.index, count=shard.count)
     music = read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate)
     given_stems = music if settings.stems.lower() == "true" else stems_in(Path(settings.stems), music)
     depends_on = {
@@ -43,7 +52,6 @@ def enhance(run: Run) -> bool:
         "keep_stems": settings.keep_stems,
         "truncate": settings.truncate,
     }
-    claim(path.exp_folder, "enhance", flatten(depends_on), overwrite=settings.overwrite)
     work = Enhancement(
         exp_folder=path.exp_folder,
         music=music,
@@ -56,21 +64,63 @@ def enhance(run: Run) -> bool:
         output_sample_rate=settings.remix_sample_rate,
         truncate=settings.truncate,
         keep_stems=settings.keep_stems,
-        overwrite=settings.overwrite,
+        stem_cache=StemCache(settings.stem_cache, settings.stem_cache_gb) if settings.stem_cache else None,
     )
-    outcomes = run_jobs(work, pairs, "enhance", workers=settings.executor.workers)
-    failures = [failure(outcome) for outcome in outcomes if outcome.cause]
-    print(
-        f"enhance: {len(outcomes) - len(failures)} of {len(outcomes)} signals in "
-        f"{path.exp_folder / 'enhanced_signals'}"
-    )
-    return report_failures(path.exp_folder, "enhance", failures)
+    executor = settings.executor
+    with locked(path.exp_folder, f"enhance{shard.suffix}", wait_s=shard.wait_s):
+        remove_leftovers(path.exp_folder)
+        claim(
+            path.exp_folder,
+            "enhance",
+            named(run, depends_on),
+            made_with=provenance(flatten(settings), path.inputs()),
+            overwrite=settings.overwrite,
+        )
+        if separator:
+            warn_of_terms(separator)
+        outcomes = run_jobs(
+            work,
+            pairs,
+            "enhance",
+            overwrite=settings.overwrite,
+            workers=executor.workers,
+            timeout_s=executor.timeout_s,
+        )
+        failures = [failure(outcome) for outcome in outcomes if outcome.cause]
+        print(
+            f"enhance: {len(outcomes) - len(failures)} of {len(outcomes)} signals in "
+            f"{path.exp_folder / 'enhanced_signals'}"
+        )
+        return report_failures(path.exp_folder, "enhance", failures, shard.suffix)
+
+
+def warn_of_terms(separator: Any) -> None:
+    """Say what keeps a separator's results from being entered or used freely."""
+    if not separator.allowed_by_rules:
+        logger.warning(
+            "The separator learnt from %s, which the challenge's rules do not admit; "
+            "enter no results of it, or choose another separator.",
+            separator.training_data,
+        )
+    licence = getattr(separator, "licence", FREE_LICENCES[0])
+    if licence not in FREE_LICENCES:
+        logger.warning("Terms of the separator's weights: %s.", licence)
 
 
 def _identity(node: Any, separator: Any) -> dict[str, Any]:
-    """What makes a separator the one it is: its settings, and its weights by content wherever they lie."""
+    """What makes a separator the one it is: its settings, and its weights by content wherever they lie.
+
+    An ensemble is what its members are.
+    """
+    identity = decisive(node) | {
+        "training_data": separator.training_data,
+        "allowed_by_rules": separator.allowed_by_rules,
+    }
+    if hasattr(separator, "members"):
+        members = separator.members.items()
+        return identity | {"members": {name: _identity(node["members"][name], one) for name, one in members}}
     sha256 = getattr(separator, "weights_sha256", None)
-    return decisive(node) | ({"weights": sha256} if sha256 else {})
+    return identity | ({"weights": sha256} if sha256 else {})
 
 
 main = command("enhance", "Separate, remix, amplify and limit music for every scene and listener.", enhance)

@@ -1,8 +1,21 @@
 """What can go wrong, said in one sentence: the value, what was expected, and the remedy."""
 
+LONGEST_MESSAGE = 1000  # characters
+
 
 class CadenzaError(Exception):
-    """Any failure that the user can act on; its text needs no traceback."""
+    """Any failure that the user can act on; its text needs no traceback.
+
+    Names and values in it may come from anybody's files, so it is told in one line of printable characters,
+    the middle left out where it is very long.
+    """
+
+    def __str__(self) -> str:
+        """The sentence."""
+        text = " ".join(super().__str__().split())
+        text = "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)
+        half = LONGEST_MESSAGE // 2
+        return text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} … {text[-half:]}"
 
 
 class ConfigError(CadenzaError):
@@ -19,6 +32,10 @@ class AudioError(CadenzaError):
 
 class OutputError(CadenzaError):
     """A result cannot be written."""
+
+
+class DiskError(OutputError):
+    """Nothing can be written any more: the disk is full or read-only; no other job would succeed."""
 
 
 class WeightsError(CadenzaError):

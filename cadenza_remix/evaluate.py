@@ -1,10 +1,11 @@
 """Score enhanced signals against the ideal remix."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cadenza_remix.config import Run, Settings, build, command, decisive, flatten
+from cadenza_remix.config import Run, Settings, build, command, decisive, flatten, named
 from cadenza_remix.parallel import import_early
 
 if TYPE_CHECKING:  # --help and --cfg answer at once
@@ -19,16 +20,20 @@ def evaluate(run: Run) -> bool:
     from cadenza_remix.datasets.challenge import read_music, read_pairs
     from cadenza_remix.jobs.evaluation import Evaluation
     from cadenza_remix.jobs.run import report_failures, run_jobs
-    from cadenza_remix.ledger import claim
+    from cadenza_remix.ledger import claim, provenance
+    from cadenza_remix.lock import locked
     from cadenza_remix.metrics.base import Metric
-    from cadenza_remix.results import SCORES, failure, write_scores
+    from cadenza_remix.output import remove_leftovers
+    from cadenza_remix.results import SCORES, failure, table_path, write_scores
+    from cadenza_remix.shards import remove_scores, take_songs
 
-    settings, path = run.settings, run.settings.path
+    settings, path, shard = run.settings, run.settings.path, run.settings.shard
     if run.is_demo:
         from cadenza_remix import demo
 
         demo.write_music_at_microphones(settings)
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
+    pairs = take_songs(pairs, index=shard.index, count=shard.count)
     work = Evaluation(
         runs=tuple(settings.runs or [path.exp_folder]),
         music=read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate),
@@ -36,25 +41,44 @@ def evaluate(run: Run) -> bool:
         sample_rate=settings.sample_rate,
         output_sample_rate=settings.remix_sample_rate,
         set_random_seed=settings.evaluate.set_random_seed,
-        overwrite=settings.overwrite,
     )
     depends_on = {
         "metric": decisive(settings.metric),
         "sample_rate": settings.sample_rate,
         "evaluate.set_random_seed": settings.evaluate.set_random_seed,
     }
-    for folder in work.runs:
-        claim(folder, "evaluate", flatten(depends_on), overwrite=settings.overwrite)
-    outcomes = run_jobs(work, pairs, "evaluate", workers=settings.executor.workers)
-    succeeded = True
-    for folder in work.runs:
-        own = [outcome for outcome in outcomes if outcome.run == folder]
-        write_scores(folder, own)
-        failures = [failure(outcome) for outcome in own if outcome.cause]
-        print(f"evaluate: {len(own) - len(failures)} of {len(own)} scores in {folder / SCORES}")
-        failures += score_separation(folder, settings, pairs, work.music)
-        succeeded &= report_failures(folder, "evaluate", failures)
-    return succeeded
+    executor = settings.executor
+    with ExitStack() as stack:
+        for folder in work.runs:
+            stack.enter_context(locked(folder, f"evaluate{shard.suffix}", wait_s=shard.wait_s))
+            remove_leftovers(folder)
+            claim(
+                folder,
+                "evaluate",
+                named(run, depends_on),
+                made_with=provenance(flatten(settings), path.inputs()),
+                overwrite=settings.overwrite,
+            )
+            if shard.count > 1:
+                remove_scores(folder, shard.suffix)  # until it is done again, merge shall miss this shard
+        outcomes = run_jobs(
+            work,
+            pairs,
+            "evaluate",
+            overwrite=settings.overwrite,
+            workers=executor.workers,
+            timeout_s=executor.timeout_s,
+        )
+        succeeded = True
+        for folder in work.runs:
+            own = [outcome for outcome in outcomes if outcome.run == folder]
+            write_scores(folder, own, shard.suffix)
+            failures = [failure(outcome) for outcome in own if outcome.cause]
+            table = table_path(folder, SCORES, shard.suffix)
+            print(f"evaluate: {len(own) - len(failures)} of {len(own)} scores in {table}")
+            failures += score_separation(folder, settings, pairs, work.music)
+            succeeded &= report_failures(folder, "evaluate", failures, shard.suffix)
+        return succeeded
 
 
 def score_separation(
@@ -68,23 +92,28 @@ def score_separation(
     from cadenza_remix.jobs.separation import Separation
     from cadenza_remix.ledger import claimed
     from cadenza_remix.parallel import run_all
-    from cadenza_remix.results import SEPARATION, write_separation
+    from cadenza_remix.results import SEPARATION, table_path, write_separation
 
+    suffix = settings.shard.suffix
+    table = table_path(folder, SEPARATION, suffix)
     manifest = claimed(folder, "enhance")
-    used = manifest.get("stems", settings.stems)
+    used = str(manifest.get("stems", settings.stems))
     given = used.lower() not in ("separate", "true")
     stems = Path(used) if given else folder / "stems"
     if not stems.is_dir() or not (given or manifest.get("keep_stems", True)):
-        (folder / SEPARATION).unlink(missing_ok=True)  # of an earlier run
+        table.unlink(missing_ok=True)  # of an earlier run
         return []
     sources = {pair.scene.song: tuple(pair.scene.gains_db) for pair in pairs}
-    work = Separation(folder, stems_in(stems, music), music, sources, settings.overwrite)
-    results = dict(run_all(work, list(sources), workers=settings.executor.workers))
-    causes = [{"song": song, "cause": each} for song, each in results.items() if isinstance(each, str)]
+    work = Separation(folder, stems_in(stems, music), music, sources)
+    if settings.overwrite:
+        work.ledger.forget(sources)
+    executor = settings.executor
+    results = dict(run_all(work, list(sources), workers=executor.workers, timeout_s=executor.timeout_s))
     scores = {song: results[song] for song in sources}
-    write_separation(folder, {song: each for song, each in scores.items() if not isinstance(each, str)})
-    scored = f"{len(sources) - len(causes)} of {len(sources)} songs"
-    print(f"evaluate: separation scores of {scored} in {folder / SEPARATION}")
+    causes = [{"song": song, "cause": each} for song, each in scores.items() if isinstance(each, str)]
+    scored = {song: each for song, each in scores.items() if not isinstance(each, str)}
+    write_separation(folder, scored, suffix)
+    print(f"evaluate: separation scores of {len(scored)} of {len(sources)} songs in {table}")
     return causes
 
 

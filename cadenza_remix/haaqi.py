@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cadenza_remix import __version__
-from cadenza_remix.errors import CadenzaError, MetadataError
+from cadenza_remix.errors import CadenzaError, ConfigError, MetadataError
 
 if TYPE_CHECKING:
     from cadenza_remix.listener import Audiogram
 
 STANDARD_FREQUENCIES_HZ = (250, 500, 1000, 2000, 3000, 4000, 6000, 8000)
+SEEDS = 2**32  # that there are
 
 
 def main() -> None:
@@ -65,6 +66,8 @@ def score(options: argparse.Namespace) -> None:
     from cadenza_remix.metrics.haaqi import haaqi
 
     audiogram = read_audiogram(options.audiogram)
+    if not 0 <= options.seed < SEEDS:
+        raise ConfigError(f"--seed is {options.seed}; give a whole number from 0 to {SEEDS - 1}.")
     header = read_header(options.reference)
     reference, processed = (
         read(path, sample_rate=header.sample_rate, channels=header.channels)

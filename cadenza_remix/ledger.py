@@ -6,15 +6,22 @@ what it made is still there as it was left.
 
 import hashlib
 import json
-from collections.abc import Iterable
+import platform
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from cadenza_remix import __version__
 from cadenza_remix.errors import ConfigError
+from cadenza_remix.lock import locked
 from cadenza_remix.output import write_text
 
 MANIFEST = "manifest.json"
+FORGOTTEN = "to be made again"  # an origin that nothing has
+PACKAGES = ("numpy", "scipy", "numba", "soxr", "soundfile", "torch", "demucs")  # that results may depend on
 
 
 @dataclass(frozen=True)
@@ -44,16 +51,23 @@ class Ledger:
 
     def read(self, job: str) -> dict[str, Record]:
         """The records of a job by name; none if the file is missing or damaged."""
-        try:
-            content = json.loads(self._path(job).read_text(encoding="utf-8"))
-            return {name: Record(**record) for name, record in content["records"].items()}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        content = _read_object(self._path(job))
+        records = content.get("records", {})
+        if content.get("seal") != fingerprint(records):
             return {}
+        return {name: Record(**record) for name, record in records.items()}
 
     def write(self, job: str, records: dict[str, Record]) -> None:
         """Replace the records of a job."""
-        content = {"job": job, "records": {name: asdict(record) for name, record in records.items()}}
+        plain = {name: asdict(record) for name, record in records.items()}
+        as_read = json.loads(json.dumps(plain))  # numbers and names as they come back
+        content = {"job": job, "records": as_read, "seal": fingerprint(as_read)}
         write_text(self._path(job), json.dumps(content, indent=1))
+
+    def forget(self, jobs: Iterable[str]) -> None:
+        """Take back that these jobs were ever finished, so that they are done again, interrupted or not."""
+        for job in jobs:
+            self.write(job, {job: Record(FORGOTTEN)})
 
     def _path(self, job: str) -> Path:
         return self.folder / f"{fingerprint(job)[:32]}.json"
@@ -78,28 +92,76 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()
 
 
-def claim(folder: Path, command: str, settings: dict[str, Any], *, overwrite: bool) -> None:
+def claim(
+    folder: Path,
+    command: str,
+    settings: Mapping[str, Any],
+    *,
+    made_with: Mapping[str, Any] | None = None,
+    overwrite: bool,
+) -> None:
     """Write down with which settings a command fills `folder`, and refuse to mix it with other ones.
 
     Args:
         folder: the run's folder.
         command: whose settings these are.
-        settings: those that its results depend on, by dotted key.
+        settings: those that its results depend on, by dotted key; a key with others below it (`limiter`
+            beside `limiter.release_s`) is the name under which the user chose these, and decides nothing.
+        made_with: what else is worth knowing later, under `provenance`.
         overwrite: replace what an earlier run said.
 
     Raises:
         ConfigError: naming the keys that changed since the folder was begun.
     """
-    manifest = _read_manifest(folder)
-    before = manifest.get(command, settings)
-    changed = sorted(key for key in before | settings if before.get(key) != settings.get(key))
-    if changed and not overwrite:
-        told = "; ".join(f"{key} was {before.get(key)!r}, now {settings.get(key)!r}" for key in changed)
-        raise ConfigError(
-            f"{folder} was begun with other settings ({told}); choose another name=, "
-            "or overwrite=true to redo it."
-        )
-    write_text(folder / MANIFEST, json.dumps(manifest | {command: settings}, indent=2))
+    with locked(folder, "manifest", wait_s=60):  # the tasks of a cluster begin together
+        manifest = _read_manifest(folder)
+        changes = _changes(manifest.get(command, settings), settings)
+        if changes and not overwrite:
+            raise ConfigError(
+                f"{folder} was begun with other settings ({'; '.join(changes)}); choose another name=, "
+                "or overwrite=true to redo it."
+            )
+        provenance = manifest.get("provenance", {}) | {command: made_with or {}}
+        text = json.dumps(manifest | {command: settings, "provenance": provenance}, indent=2, default=str)
+        write_text(folder / MANIFEST, text)
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What changed, in the words of the user: another choice hides what that changes."""
+    keys = sorted({*before, *now})
+    names = [key for key in keys if any(other.startswith(f"{key}.") for other in keys)]
+    differ = [key for key in keys if before.get(key) != now.get(key)]
+    decisive = [key for key in differ if key not in names]
+    chosen = [
+        name for name in names if name in differ and any(key.startswith(f"{name}.") for key in decisive)
+    ]
+    told = chosen + [key for key in decisive if not key.startswith(tuple(f"{name}." for name in chosen))]
+    return [f"{key} was {_as_typed(before.get(key))}, now {_as_typed(now.get(key))}" for key in told]
+
+
+def _as_typed(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def provenance(config: Mapping[str, Any], inputs: Iterable[Path]) -> dict[str, Any]:
+    """What a folder was made with.
+
+    Args:
+        config: all settings by dotted key.
+        inputs: small files, to be known by their content; audio is known by size and time of change, in the
+            records, since reading all of it would take as long as some commands.
+    """
+    versions = {"cadenza_remix": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    contents = {str(path): _sha256(path) for path in inputs if path.is_file()}
+    return {"config": dict(config), "versions": versions, "inputs": contents}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def claimed(folder: Path, command: str) -> dict[str, Any]:
@@ -108,9 +170,15 @@ def claimed(folder: Path, command: str) -> dict[str, Any]:
     return settings
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    manifest = _read_object(folder / MANIFEST)
+    return {command: settings for command, settings in manifest.items() if isinstance(settings, dict)}
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; an empty one if the file is missing, damaged, or a pipe that would be waited for."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError):
         return {}
-    return manifest
+    return content if isinstance(content, dict) else {}

@@ -1,20 +1,32 @@
 """Stage 6: where an enhanced signal lives; 16-bit FLAC, written and read back."""
 
+import errno
+import io
 import os
-from collections.abc import Iterator
+import re
+import shutil
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
 from cadenza_remix.audio import read, read_header
-from cadenza_remix.errors import AudioError, OutputError
+from cadenza_remix.errors import AudioError, DiskError, OutputError
+from cadenza_remix.processes import birth, machine
 from cadenza_remix.scenes import Pair
 
 FULL_SCALE = 32768  # 16-bit steps that make up an amplitude of 1
+ENHANCED = "enhanced_signals"
+UNIX = 3  # in the ZIP format
+PARTIAL = re.compile(r"\.([\w-]+)\.(\d+)\.part")  # the end of a name: whose it is
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+ABANDONED_AFTER_S = 3600  # when another machine wrote it; no write takes so long
 
 
 class Enhanced(NamedTuple):
@@ -30,11 +42,17 @@ class Enhanced(NamedTuple):
         at_full_scale = (self.signal >= top) | (self.signal <= -1)
         return 100 * float(at_full_scale.mean())
 
+    @property
+    def silent_ears(self) -> list[str]:
+        """Which ears, `left` or `right`, hold nothing but zeros."""
+        ears = zip(("left", "right"), self.signal, strict=True)
+        return [name for name, channel in ears if not channel.any()]
+
 
 def enhanced_path(exp_folder: Path, pair: Pair) -> Path:
     """The challenge's name for the enhanced signal of a pair."""
     name = f"{pair.scene.name}_{pair.listener.name}_remix.flac"
-    return exp_folder / "enhanced_signals" / name
+    return exp_folder / ENHANCED / name
 
 
 @contextmanager
@@ -42,22 +60,74 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path` that takes its place when everything has been written.
 
     Raises:
-        OutputError: if the folder or the disk does not take the file.
+        DiskError: if the disk is full or read-only.
+        OutputError: if the folder does not take the file for another reason.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = partial_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise OutputError(
-            f"{path} cannot be written ({error}); free the disk or choose another path.exp_folder."
-        ) from error
+        _sync_folder(path.parent)
+    except OSError as error:
+        kind = DiskError if error.errno in DISK_ERRORS else OutputError
+        raise kind(f"{path} cannot be written ({error}); free the disk or choose another folder.") from error
     finally:
         with suppress(OSError):  # gone already, or never there
             partial.unlink()
+
+
+def partial_name(path: Path) -> Path:
+    """What a file or folder is called while it is being made: hidden, and with its maker's name."""
+    return path.with_name(f".{path.name.removeprefix('.')}.{machine()}.{os.getpid()}.part")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what was being made anywhere in `folder` by processes that were killed."""
+    for path in list(folder.rglob(".*.part")):
+        maker = PARTIAL.search(path.name)
+        if maker and _is_abandoned(path, maker[1], int(maker[2])):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _is_abandoned(path: Path, made_on: str, pid: int) -> bool:
+    if made_on == machine():
+        return not birth(pid)
+    with suppress(OSError):  # gone meanwhile
+        return time.time() - path.stat().st_mtime > ABANDONED_AFTER_S
+    return False
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk remember a new name; where folders cannot be opened, the system does that by itself."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def flac_bytes(samples: float) -> float:
+    """About what a stereo signal takes as 16-bit FLAC: 0.5 to 0.8 of its samples, as it is loud."""
+    return 0.7 * 2 * 2 * samples
+
+
+def check_space(folder: Path, needed_bytes: float) -> None:
+    """Refuse to begin what will not fit on the disk.
+
+    Raises:
+        OutputError: saying what is needed, and what there is.
+    """
+    place = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+    free_bytes = shutil.disk_usage(place).free
+    if free_bytes < needed_bytes:
+        raise OutputError(
+            f"{folder} needs about {needed_bytes / 1e9:.3f} GB more, and its disk has "
+            f"{free_bytes / 1e9:.3f} GB left; free the disk or choose another path.exp_folder."
+        )
 
 
 def write_text(path: Path, text: str) -> None:
@@ -82,15 +152,55 @@ def write_pcm16(
     truncate: bool = False,
 ) -> None:
     """Write a `(channels, samples)` signal as 16-bit audio ("FLAC" or "WAV"), whole or not at all."""
-    steps = quantise(signal, truncate=truncate).T
-    with replacing(path) as partial:
-        soundfile.write(partial, steps, sample_rate, subtype="PCM_16", format=file_format)
+    _write_audio(path, quantise(signal, truncate=truncate), sample_rate, "PCM_16", file_format)
+
+
+def write_zip(path: Path, files: Mapping[str, Path]) -> None:
+    """Write files, by their names in it, into a ZIP archive that is either complete or not there.
+
+    Nothing is compressed, as FLAC is already; names are sorted and carry no date, so that the same files make
+    the same archive.
+    """
+    with replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name)  # of 1980
+            entry.create_system = UNIX  # on every system alike
+            entry.external_attr = 0o644 << 16
+            entry.file_size = files[name].stat().st_size
+            with files[name].open("rb") as source, archive.open(entry, "w") as target:
+                shutil.copyfileobj(source, target)
 
 
 def write_float(path: Path, signal: npt.NDArray[np.floating], *, sample_rate: int) -> None:
     """Write a `(channels, samples)` signal as a float WAV, whole or not at all."""
+    _write_audio(path, signal, sample_rate, "FLOAT", "WAV")
+
+
+def _write_audio(
+    path: Path, signal: npt.NDArray[Any], sample_rate: int, subtype: str, file_format: str
+) -> None:
+    """Encoded in memory, because libsndfile does not always notice that a disk is full."""
+    encoded = io.BytesIO()
+    soundfile.write(encoded, signal.T, sample_rate, subtype=subtype, format=file_format)
     with replacing(path) as partial:
-        soundfile.write(partial, signal.T, sample_rate, subtype="FLOAT", format="WAV")
+        partial.write_bytes(encoded.getbuffer())
+
+
+def check_format(path: Path, *, sample_rate: int) -> None:
+    """Refuse a file that is not what the challenge takes: stereo FLAC of 16 bits at one sample rate.
+
+    Raises:
+        AudioError: if it is not audio, or of another format.
+    """
+    expected = ("FLAC", "PCM_16", 2, sample_rate)
+    header = read_header(path)
+    encoding = soundfile.info(path)
+    found = (encoding.format, encoding.subtype, header.channels, header.sample_rate)
+    if found != expected:
+        told = [
+            f"{form} {bits}, {channels} channel(s), {hz} Hz" for form, bits, channels, hz in (found, expected)
+        ]
+        raise AudioError(f"{path} is {told[0]}; expected {told[1]}: enhance it again.")
 
 
 def read_enhanced(path: Path, *, duration_s: float, tail_s: float) -> Enhanced:

@@ -15,8 +15,11 @@ def prepare(run: Run) -> bool:
     from cadenza_remix.jobs.lists import write_scene_listeners, write_scenes
     from cadenza_remix.jobs.preparation import Preparation
     from cadenza_remix.jobs.run import report_failures
+    from cadenza_remix.lock import locked
+    from cadenza_remix.output import check_space, remove_leftovers
+    from cadenza_remix.shards import take_share
 
-    settings, path = run.settings, run.settings.path
+    settings, path, shard = run.settings, run.settings.path, run.settings.shard
     if run.is_demo:
         from cadenza_remix import demo
 
@@ -27,7 +30,7 @@ def prepare(run: Run) -> bool:
         write_scenes(path, tracks_file, per_song=settings.prepare.scenes_per_song)
     if settings.prepare.listeners_per_scene is not None:
         write_scene_listeners(path, per_scene=settings.prepare.listeners_per_scene)
-    songs = read_dry_songs(
+    listed = read_dry_songs(
         scenes_file=path.scenes_file,
         gains_file=path.gains_file,
         tracks_file=tracks_file,
@@ -35,23 +38,31 @@ def prepare(run: Run) -> bool:
         music_dir=path.given("music_dir"),
         sample_rate=settings.sample_rate,
     )
+    songs = take_share(listed, [1] * len(listed), index=shard.index, count=shard.count)
     work = Preparation(
         heads=heads,
         music_dir=path.output_music_dir,
         sample_rate=settings.sample_rate,
         shared_loudness=settings.prepare.loudness is Loudness.shared,
-        overwrite=settings.overwrite,
     )
-    done = run_all(work, songs, workers=settings.executor.workers)
-    results = list(tqdm(done, desc="prepare", total=len(songs), unit="song", disable=None))
-    failures = [{"song": song.name, "cause": cause} for song, cause in results if isinstance(cause, str)]
-    list_music(path.output_music_file, songs)
-    made = sum(result is True for _, result in results)
-    print(
-        f"prepare: {made} songs made, {len(songs) - made - len(failures)} there already, "
-        f"{len(failures)} failed; the music at the microphones is in {path.output_music_dir}"
-    )
-    return report_failures(path.exp_folder, "prepare", failures)
+    executor = settings.executor
+    with locked(path.output_music_dir, f"prepare{shard.suffix}", wait_s=shard.wait_s):
+        remove_leftovers(path.output_music_dir)
+        remove_leftovers(path.output_music_file.parent)
+        check_space(path.output_music_dir, sum(work.bytes_to_write(song) for song in songs))
+        if settings.overwrite:
+            work.ledger.forget(song.name for song in songs)
+        done = run_all(work, songs, workers=executor.workers, timeout_s=executor.timeout_s)
+        results = list(tqdm(done, desc="prepare", total=len(songs), unit="song", disable=None))
+        failures = [{"song": song.name, "cause": cause} for song, cause in results if isinstance(cause, str)]
+        with locked(path.output_music_dir, "list", wait_s=60):  # what other tasks have made is in it, too
+            list_music(path.output_music_file, [song for song in listed if work.is_made(song)])
+        made = sum(result is True for _, result in results)
+        print(
+            f"prepare: {made} songs made, {len(songs) - made - len(failures)} there already, "
+            f"{len(failures)} failed; the music at the microphones is in {path.output_music_dir}"
+        )
+        return report_failures(path.exp_folder, "prepare", failures, shard.suffix)
 
 
 def refuse_without_dry_music(settings: Settings) -> None:

@@ -1,7 +1,9 @@
 """A tiny challenge folder, and where the real material lies."""
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from cadenza_remix.__main__ import main
 from cadenza_remix.listener import Audiogram, Listener
 from tests.references import networks
 
@@ -81,8 +84,12 @@ def write_wav(
 @pytest.fixture
 def challenge(tmp_path: Path) -> Path:
     """A challenge folder with music at the microphones: 2 songs, 3 scenes, 2 listeners each."""
-    root = tmp_path / "cadenza_data"
-    names = ['Anna & Co - "Blue", too-hlp_0001', "Plain-hlp_0001"]
+    return write_challenge(tmp_path / "cadenza_data", ['Anna & Co - "Blue", too', "Plain"])
+
+
+def write_challenge(root: Path, titles: list[str]) -> Path:
+    """The same with two other titles."""
+    names = [f"{title}-hlp_0001" for title in titles]
     for seed, name in enumerate(names):
         stems = music(seed)
         stems["mixture"] = np.sum(list(stems.values()), axis=0)
@@ -121,6 +128,31 @@ def challenge(tmp_path: Path) -> Path:
     return root
 
 
+WITNESS = """
+import os, sys
+def note(event, details):
+    if event.startswith("socket.") and (event in LOOK_UPS or isinstance(details[-1], tuple)):
+        with open(os.environ["WITNESSED"], "a") as file:
+            print(event, details, file=file)
+LOOK_UPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+sys.addaudithook(note)
+"""
+
+
+def watched(folder: Path) -> dict[str, str]:
+    """An environment in which every Python writes what it does with the network to `folder/network`.
+
+    Workers are reached by sockets of this machine, whose addresses are no pairs of a host and a port.
+    Temporary files go to `folder/temporary`.
+    """
+    (folder / "temporary").mkdir()
+    (folder / "site").mkdir()
+    (folder / "site/sitecustomize.py").write_text(WITNESS, encoding="utf-8")
+    python_path = os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", "")])
+    places = {"TMPDIR": str(folder / "temporary"), "WITNESSED": str(folder / "network")}
+    return os.environ | places | {"PYTHONPATH": python_path}
+
+
 def write_metadata(root: Path, files: dict[str, Any]) -> None:
     (root / "metadata").mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
@@ -132,3 +164,29 @@ def edit_metadata(root: Path, name: str, change: Callable[[Any], None]) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(json.dumps(content), encoding="utf-8")
+
+
+Commands = Callable[..., str]
+
+
+@pytest.fixture
+def commands(challenge: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
+    """Run commands on the challenge from its parent folder, in this process; gives everything printed."""
+    monkeypatch.chdir(challenge.parent)
+
+    def run_here(*names: str, expect: int = 0, more: tuple[str, ...] = ("separator=none",)) -> str:
+        for name in names:
+            arguments = ["cadenza-remix", name, f"path.root={challenge}", "executor=serial", *more]
+            monkeypatch.setattr(sys, "argv", arguments)
+            code = 0
+            try:
+                main()
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else 1
+                print(stop.code, file=sys.stderr)
+            assert code == expect
+        printed = "".join(capfd.readouterr())
+        assert "Traceback" not in printed
+        return printed
+
+    return run_here

@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cadenza_remix"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = ("hrtf", "demix", "remix", "amplify", "limit", "output", "metrics")
 BASE = (
+    "device",
     "cochlea",
     "errors",
     "audio",
@@ -21,9 +22,24 @@ BASE = (
     "noise",
     "sphere",
     "scenes",
+    "processes",
     "search",
 )
-DRIVERS = ("__main__", "prepare", "enhance", "evaluate", "report", "haaqi", "demo", "config")
+DRIVERS = (
+    "__main__",
+    "prepare",
+    "enhance",
+    "evaluate",
+    "merge",
+    "report",
+    "doctor",
+    "check",
+    "pack",
+    "haaqi",
+    "demo",
+    "config",
+    "help",
+)
 
 
 def imports(module: Path) -> set[str]:

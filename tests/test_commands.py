@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,7 @@ import pytest
 import soundfile
 import soxr
 
-from cadenza_remix.__main__ import main
-from tests.conftest import SAMPLE_RATE, SOURCES, edit_metadata, music, write_wav
+from tests.conftest import SAMPLE_RATE, SOURCES, Commands, edit_metadata, music, watched, write_wav
 from tests.test_config import one_sentence, run
 
 SCORE_COLUMNS = ["scene", "song", "listener", "left_score", "right_score", "score"]
@@ -26,36 +24,11 @@ def song_folder(challenge: Path, start: str) -> Path:
     return next((challenge / "audio/at_mic_music/train").glob(f"{start}*"))
 
 
-Commands = Callable[..., str]
-
-
-@pytest.fixture
-def commands(challenge: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
-    """Run commands on the challenge from its parent folder, in this process; gives everything printed."""
-    monkeypatch.chdir(challenge.parent)
-
-    def run_here(*names: str, expect: int = 0, more: tuple[str, ...] = ("separator=none",)) -> str:
-        for name in names:
-            arguments = ["cadenza-remix", name, f"path.root={challenge}", "executor=serial", *more]
-            monkeypatch.setattr(sys, "argv", arguments)
-            code = 0
-            try:
-                main()
-            except SystemExit as stop:
-                code = stop.code if isinstance(stop.code, int) else 1
-            assert code == expect
-        printed = "".join(capfd.readouterr())
-        assert "Traceback" not in printed
-        return printed
-
-    return run_here
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo, run once as the README says."""
     folder = tmp_path_factory.mktemp("somewhere")
-    result = run(cwd=folder)
+    result = run(cwd=folder, env=watched(folder))
     assert result.returncode == 0, result.stdout + result.stderr
     assert str(Path("exp/demo")) in result.stdout.splitlines()[-1]
     return folder / "exp/demo"
@@ -81,6 +54,14 @@ def test_the_demo_leaves_everything_it_promises(finished: Path) -> None:
     for scene, listener in wanted:
         info = soundfile.info(finished / "enhanced_signals" / f"{scene}_{listener}_remix.flac")
         assert (info.samplerate, info.channels, info.subtype) == (32000, 2, "PCM_16")
+
+
+def test_the_demo_uses_no_network_and_leaves_no_temporary_file(finished: Path) -> None:
+    folder = finished.parent.parent
+    assert not (folder / "network").exists(), (folder / "network").read_text()
+    assert list((folder / "temporary").iterdir()) == []
+    assert {path.name for path in folder.iterdir()} == {"exp", "site", "temporary"}
+    assert not [path for path in folder.rglob("*") if path.suffix in (".part", ".tmp")]
 
 
 def test_a_second_run_does_nothing_and_changes_nothing(finished: Path) -> None:
@@ -155,8 +136,12 @@ def test_a_network_gives_the_same_in_every_process_and_its_weights_are_recorded(
     manifest = json.loads((one / "manifest.json").read_text())["enhance"]
     contents = [(openunmix_weights / f"{source}.pth").read_bytes() for source in SOURCES]
     assert manifest["separator.weights"] == [hashlib.sha256(content).hexdigest() for content in contents]
+    assert manifest["separator.training_data"] == "MUSDB18-HQ train"
+    assert manifest["separator.licence"].startswith("MIT; ")
+    assert manifest["separator.source_url"] == "https://zenodo.org/records/3370489"
     # Neither the device nor the threads make other results; other weights do.
-    commands("enhance", more=(*network, "name=one", "device=cpu", "executor.threads=2"))
+    elsewhere = ("device=cpu", "executor.threads=2", "separator.batch_size=2")
+    commands("enhance", more=(*network, "name=one", *elsewhere))
     other = challenge.parent / "other"
     shutil.copytree(openunmix_weights, other, ignore=lambda *_: ["hdemucs.pt"])
     shutil.copy(other / "bass.pth", other / "drums.pth")
@@ -209,7 +194,7 @@ def test_a_network_without_weights_is_one_sentence(challenge: Path, tmp_path: Pa
         run("enhance", f"path.root={challenge}", "experiment=icassp2024", cwd=tmp_path, env=environment)
     )
     assert "fetch https://download.pytorch.org/torchaudio/models/hdemucs_high_musdbhq_only.pt" in told
-    assert str(tmp_path / "cache/cadenza_remix/hdemucs_high_musdbhq_only.pt") in told
+    assert f"into {tmp_path / 'cache/cadenza_remix'}" in told
 
 
 def test_one_bad_song_is_listed_and_the_rest_is_done(challenge: Path, commands: Commands) -> None:
@@ -292,7 +277,7 @@ def test_odd_submissions_are_flagged_or_refused(challenge: Path, commands: Comma
 def test_another_configuration_is_not_mixed_into_a_folder(challenge: Path, commands: Commands) -> None:
     commands("enhance")
     result = run("enhance", f"path.root={challenge}", "separator=none", "limiter=tanh", cwd=challenge.parent)
-    assert "limiter._target_ was" in one_sentence(result)
+    assert "(limiter was multiband, now tanh); choose another name=" in one_sentence(result)
     signal = challenge.parent / "exp/none/enhanced_signals/scene_10001_L0002_remix.flac"
     before = signal.read_bytes()
     commands("enhance", more=("separator=none", "limiter=tanh", "overwrite=true"))
@@ -319,7 +304,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(challenge: Path) -> Non
 
 def test_evaluating_before_enhancing_names_what_is_missing(commands: Commands) -> None:
     told = commands("evaluate", expect=1)
-    assert "scene_10001_L0001_remix.flac is missing" in told
+    assert "failed: scene_10001 L0001 and 5 more: The folder exp/none/enhanced_signals is missing" in told
     assert "6 failed" in told
 
 
@@ -347,7 +332,7 @@ def test_data_made_elsewhere_is_kept(challenge: Path, commands: Commands) -> Non
     assert len(list(song_folder(challenge, "Plain").iterdir())) == 5
 
 
-def test_the_wheel_brings_its_configuration(tmp_path: Path) -> None:
+def test_the_wheel_brings_its_configuration_and_templates(tmp_path: Path) -> None:
     repository = Path(__file__).resolve().parent.parent
     offline = ["--no-deps", "--no-build-isolation", "--no-index"]
     build = [sys.executable, "-m", "pip", "wheel", *offline, "-w", str(tmp_path), str(repository)]
@@ -355,6 +340,7 @@ def test_the_wheel_brings_its_configuration(tmp_path: Path) -> None:
     site = tmp_path / "site"
     shutil.unpack_archive(next(tmp_path.glob("*.whl")), site, "zip")
     assert not (site / "conf").exists()
+    assert (site / "cadenza_remix/reporting/templates/report.html").is_file()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     program = f"import sys; sys.path.insert(0, {str(site)!r}); sys.argv = ['x', 'enhance', '--help']\n"
@@ -443,7 +429,7 @@ def test_kept_stems_are_scored(challenge: Path, commands: Commands) -> None:
     shutil.rmtree(folder / "stems" / table["song"][0])
     told = commands("evaluate", expect=1)
     assert f"failed: {table['song'][0]}: " in told
-    assert "vocals.wav is missing" in told
+    assert "The folder exp/none/stems" in told
     assert "1 failed" in told
 
     shutil.rmtree(folder / "stems")
@@ -491,13 +477,27 @@ def test_any_number_of_sources_goes_through(challenge: Path, commands: Commands)
     assert "2 failed" in commands("enhance", expect=1, more=("separator=none", two, "name=two"))
 
 
-def test_a_signal_older_than_its_music_is_not_scored(challenge: Path, commands: Commands) -> None:
+def test_a_signal_of_other_music_than_there_is_is_not_scored(challenge: Path, commands: Commands) -> None:
     commands("enhance", "evaluate")
     mixture = challenge / "audio/at_mic_music/train/Plain-hlp_0001/mixture.wav"
     mixture.write_bytes(mixture.read_bytes())  # made anew, as by prepare with another head
     told = commands("evaluate", expect=1)
-    assert f"is older than {mixture}, which it was made from; run enhance again." in told
+    assert f"was made from another {mixture} than there is now; run enhance again." in told
     commands("enhance", "evaluate")
+
+
+@pytest.mark.parametrize("hour", [0, 4e9])  # 1970 and 2096
+def test_a_clock_that_jumps_between_the_commands_changes_nothing(
+    challenge: Path, commands: Commands, hour: float
+) -> None:
+    mixture = song_folder(challenge, "Anna") / "mixture.wav"
+    os.utime(mixture, (hour, hour))
+    commands("enhance", "evaluate", more=("separator=none", "evaluate.small_test=true"))
+    folder = challenge.parent / "exp/none"
+    (signal,) = (folder / "enhanced_signals").iterdir()
+    before = signal.read_bytes(), (folder / "scores.csv").read_bytes()
+    commands("enhance", "evaluate", more=("separator=none", "evaluate.small_test=true"))
+    assert (signal.read_bytes(), (folder / "scores.csv").read_bytes()) == before
 
 
 def test_signals_of_others_may_be_of_any_age(challenge: Path, commands: Commands) -> None:
@@ -507,3 +507,25 @@ def test_signals_of_others_may_be_of_any_age(challenge: Path, commands: Commands
     mixture = challenge / "audio/at_mic_music/train/Plain-hlp_0001/mixture.wav"
     mixture.write_bytes(mixture.read_bytes())
     commands("evaluate")
+
+
+def test_a_song_that_could_not_be_prepared_is_not_listed(challenge: Path, commands: Commands) -> None:
+    dry = challenge / "audio/music/train"
+    shutil.move(challenge / "audio/at_mic_music/train", dry)
+    for song in dry.iterdir():
+        song.rename(song.with_name(song.name.removesuffix("-hlp_0001")))
+    (challenge / "metadata/at_mic_music.train.json").unlink()
+    tracks = [{"Track Name": song.name, "Split": "train"} for song in dry.iterdir()]
+    (challenge / "metadata/musdb18.train.json").write_text(json.dumps(tracks))
+    head = {"subject": "S", "mic": "M", "left_angle": -30, "right_angle": 30}
+    (challenge / "metadata/head_loudspeaker_positions.json").write_text(json.dumps({"hlp_0001": head}))
+    drums = (dry / "Plain/drums.wav").rename(challenge / "drums.wav")
+    commands("prepare", expect=1, more=("head=sphere",))
+    listed = json.loads((challenge / "metadata/at_mic_music.train.json").read_text())
+    assert list(listed) == ['Anna & Co - "Blue", too-hlp_0001']
+    told = commands("enhance", "evaluate", expect=1, more=("separator=none", "evaluate.small_test=false"))
+    assert "4 of 6 scores" in told
+    assert "lacks the song 'Plain-hlp_0001'; run prepare" in told
+    drums.rename(dry / "Plain/drums.wav")
+    commands("prepare", more=("head=sphere",))
+    assert "6 of 6 signals" in commands("enhance")

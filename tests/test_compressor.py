@@ -100,3 +100,14 @@ def test_if_clipping_it_leaves_an_ear_alone_that_fits(listener: Listener) -> Non
 def test_a_time_must_be_positive(name: str) -> None:
     with pytest.raises(ConfigError, match=f"amplifier.{name} is 0"):
         Compressed(Loudspeaker(), **{name: 0})
+
+
+@pytest.mark.parametrize("name", ["attack_ms", "release_ms"])
+def test_a_time_below_one_sample_is_one_sample(name: str, listener: Listener) -> None:
+    loud = 3 * NOISE / np.abs(NOISE).max()
+    at_once, sooner = (
+        Compressed(Loudspeaker(), **{name: time_ms})(loud, listener, sample_rate=SAMPLE_RATE)
+        for time_ms in (1000 / SAMPLE_RATE, 0.001)
+    )
+    assert not np.array_equal(at_once, loud)
+    np.testing.assert_allclose(sooner, at_once, atol=1e-6)

@@ -5,10 +5,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from cadenza_remix import __version__
+from cadenza_remix import __version__, audio, config
+from cadenza_remix.amplify.nalr import Nalr
 from cadenza_remix.config import RENAMED_KEYS, Settings, _keys, renamed
+from cadenza_remix.listener import Listener
+from cadenza_remix.metrics import rates
 
 HEAVY = ("numpy", "scipy", "torch", "pandas", "numba", "soundfile")
 
@@ -35,6 +39,11 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         (["enhance", "nalr.nfri=3"], "did you mean nalr.nfir?"),
         (["enhance", "nalr.nfir=abc"], "could not be converted to Integer"),
         (["enhance", "+colour=red"], "There is no key colour"),
+        (["enhance", "shard.index=4", "shard.count=4"], "shard.index=4 of shard.count=4; expected 0 to 3"),
+        (["enhance", "shard.index=-1"], "shard.index=-1 of shard.count=1; expected 0 to 0"),
+        (["prepare", "shard.count=0"], "shard.count=0; expected 1 or more"),
+        (["evaluate", "shard.index=second"], "shard.index=second (Value 'second'"),
+        (["enhance", "shard.index=${oc.env:NOT_SET_TASK_ID}"], "'NOT_SET_TASK_ID' not found"),
         (["enhance", "+path.colour=red"], "There is no key path.colour"),
         (["enhance", "separator=unheard_of"], "Could not find 'separator/unheard_of'"),
         (["enhance", "+separator.depth=3", "separator=none"], "unexpected keyword argument 'depth'"),
@@ -52,6 +61,52 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
             ["enhance", "device=gpu0", "separator=hdemucs", f"separator.weights={__file__}"],
             "device=gpu0 is not known",
         ),
+        (["enhance", "limiter.drive_db=abc"], "limiter.drive_db is 'abc'; give a number."),
+        (["enhance", "limiter.final.steps=2.5"], "limiter.final.steps is 2.5; give a whole number."),
+        (["enhance", "limiter.final=3"], "limiter.final is 3; give a component"),
+        (
+            ["enhance", "amplifier=nalr_compressor", "amplifier.only_if_clipping=1"],
+            "is 1; give true or false.",
+        ),
+        (["enhance", "separator=none", "separator.sample_rate=true"], "is True; give a whole number."),
+        (["enhance", "+separator.sources=vocals", "separator=none"], "give a list, each a text."),
+        (
+            ["enhance", "separator=hdemucs", "separator.allow_download=perhaps"],
+            "separator.allow_download is 'perhaps'; give true or false.",
+        ),
+        (
+            ["enhance", "separator=hdemucs", "separator.segments.overlap=some"],
+            "separator.segments.overlap is 'some'; give a number.",
+        ),
+        (
+            ["enhance", "separator=hdemucs", "separator.allowed_by_rules=perhaps"],
+            "separator.allowed_by_rules is 'perhaps'; give true or false.",
+        ),
+        (["enhance", "separator=hdemucs", "separator.weights=3"], "weights is 3; give a text or null."),
+        (["enhance", "device=gpu"], "device=gpu is not known; say auto, cpu, cuda"),
+        (
+            ["enhance", "--experiment=demo"],
+            "There is no option --experiment; keys are written without dashes",
+        ),
+        (["enhance", "--path.root", "x"], "There is no option --path.root"),
+        (
+            ["enhance", "limiter=0"],
+            "Config group override must be a string or a list. Got int); say the name",
+        ),
+        (["enhance", "limiter=[[]]"], "An argument is not understood"),
+        (["enhance", "path.root=/" + "x" * 300, "separator=none"], "File name too long"),
+        (["report", "path.exp_folder=/" + "x" * 300], "is missing; run evaluate first"),
+        (["enhance", "remix_sample_rate=7", "separator=none"], "remix_sample_rate is 7; give a whole number"),
+        (
+            ["evaluate", "HAAQI_sample_rate=0", "name=x"],
+            "HAAQI_sample_rate is 0; give a whole number from 8000",
+        ),
+        (["enhance", "nalr.nfir=-220", "separator=none"], "nalr.nfir is -220; give a whole number from 2 to"),
+        (["enhance", "executor.workers=-3", "separator=none"], "executor.workers is -3; give a whole number"),
+        (
+            ["enhance", "executor=serial", "executor.timeout_s=60"],
+            "executor.timeout_s=60 must be more than 0",
+        ),
         (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
         (["enhence"], "there is no command 'enhence'"),
     ],
@@ -59,6 +114,14 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
 def test_wrong_input_is_one_sentence(tmp_path: Path, arguments: list[str], told: str) -> None:
     assert told in one_sentence(run(*arguments, cwd=tmp_path))
     assert not any(tmp_path.iterdir())
+
+
+def test_the_ranges_are_those_of_the_stages(listener: Listener) -> None:
+    assert config.RATES_HZ == audio.RATES_HZ
+    assert config.RANGES["HAAQI_sample_rate"] == rates.RATES_HZ
+    for nfir in config.RANGES["nalr.nfir"]:
+        amplified = Nalr(nfir)(np.ones((2, 2000)), listener, sample_rate=44100)
+        assert np.isfinite(amplified).all()
 
 
 @pytest.mark.parametrize("key", RENAMED_KEYS)
@@ -120,7 +183,7 @@ def test_a_file_of_the_reference_recipe_is_turned_into_ours(tmp_path: Path) -> N
     assert "x/metadata/scenes.train.json is missing" in told
 
 
-@pytest.mark.parametrize("command", ["prepare", "enhance", "evaluate", "report"])
+@pytest.mark.parametrize("command", ["prepare", "enhance", "evaluate", "merge", "report"])
 @pytest.mark.parametrize("question", [["--help"], ["--cfg", "job"], ["--version"]])
 def test_questions_are_answered_without_heavy_imports(
     tmp_path: Path, command: str, question: list[str]
@@ -142,6 +205,26 @@ def test_help_names_every_choice_and_key(tmp_path: Path) -> None:
     told = run("enhance", "--help", cwd=tmp_path).stdout
     for word in ("spectral", "do_nothing", "hard_clip", "exp_folder", "small_test", "stems: separate"):
         assert word in told
+
+
+def test_help_names_what_can_be_set_of_each_choice_of_ones_own_too(tmp_path: Path) -> None:
+    (tmp_path / "my_conf/limiter").mkdir(parents=True)
+    (tmp_path / "my_conf/limiter/mine.yaml").write_text(
+        "# Mine, softer.\ndefaults: [multiband, _self_]\ndrive_db: -7\nfinal: {steps: 3}\n"
+    )
+    told = " ".join(run("enhance", "--config-dir", "my_conf", "--help", cwd=tmp_path).stdout.split())
+    for words in (
+        "segments.segment_s=44 segments.overlap=0.25",  # hdemucs
+        "look_ahead_ms=5 release_ms=0",
+        "final.steps=20 final.exponent=0.5",  # by the defaults list of multiband
+        "most_db=.inf",
+        "file most_off_degrees=5",  # too long for its default
+        "mine Mine, softer. final.steps=3 final.exponent=0.5",
+        "drive_db=-7",
+    ):
+        assert words in told
+    assert "device=" not in told  # a key of all networks
+    assert "_target_" not in told
 
 
 def test_version(tmp_path: Path) -> None:

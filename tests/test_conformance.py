@@ -5,19 +5,126 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from cadenza_remix.config import CONF, Settings, build
+from cadenza_remix.demix import bsrnn, bsroformer, demucs_v2, scnet
 from cadenza_remix.demix.base import SOURCES, Separator
+from cadenza_remix.demix.network import NetworkSeparator
 from cadenza_remix.errors import AudioError
 from cadenza_remix.listener import Listener
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.pipeline import separate
 from tests.conftest import SAMPLE_RATE, music
+from tests.references.demucs_files import HYBRID, TRANSFORMER, write_network
+from tests.small_networks import (
+    shrink_dttnet,
+    shrink_mdxnet,
+    write_convtasnet,
+    write_dttnet,
+    write_mdxnet,
+)
 
 STEMS = music(5)
 MIXTURE = np.sum(list(STEMS.values()), axis=0)
+
+
+DEMUCS = ("mdx", "repro_mdx_a_hybrid_only", "htdemucs", "htdemucs_ft", "hdemucs_mmi")
+WEIGHTS = {"hdemucs": "hdemucs_weights", "openunmix": "openunmix_weights", "demucs_v2": "demucs_v2_weights"}
+WEIGHTS |= {name: f"{name}_weights" for name in ("scnet", "scnet_large", "bs_roformer", "bsrnn")}
+WEIGHTS |= dict.fromkeys(DEMUCS, "demucs_folder")
+WEIGHTS |= {
+    "convtasnet": "convtasnet_weights",
+    "convtasnet_causal": "convtasnet_causal_weights",
+    "convtasnet_clarity": "convtasnet_weights",
+    "dttnet": "dttnet_folder",
+    "mdxnet": "mdxnet_folder",
+}
+MEMBERS = {"mdxnet_demucs": {"mdxnet": "mdxnet", "demucs": "demucs_v2"}}
+OTHER_SOURCES = {
+    "convtasnet": {"vocals", "background"},
+    "convtasnet_causal": {"vocals", "background"},
+    "convtasnet_clarity": {"target", "interferer"},
+}
+SMALLER = {
+    "convtasnet_clarity": ["separator.segments.step_s=1"],
+    "mdxnet": ["separator.segment_s=2"],
+    "demucs_v2": ["separator.width=4"],
+    "scnet": ["separator.widths=[8,12,16]"],
+    "scnet_large": ["separator.widths=[8,12,16]"],
+    "bs_roformer": ["separator.width=8", "separator.depth=1"],
+    "htdemucs": ["separator.segments.segment_s=1.5"],
+    "htdemucs_ft": ["separator.segments.segment_s=1.5"],
+}
+
+
+@pytest.fixture(scope="session")
+def demucs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small networks in the place of all of Demucs' own; a file says what it holds."""
+    folder = tmp_path_factory.mktemp("demucs")
+    for choice in DEMUCS:
+        for url in OmegaConf.load(CONF / f"separator/{choice}.yaml").files:
+            name = url.rsplit("/", 1)[1].split("-")[0]  # what follows promises another content
+            write_network(folder / f"{name}.th", TRANSFORMER if choice.startswith("htdemucs") else HYBRID)
+    return folder
+
+
+@pytest.fixture
+def demucs_v2_weights(tmp_path: Path) -> Path:
+    return save(demucs_v2.DemucsV2(4), tmp_path)
+
+
+@pytest.fixture
+def scnet_weights(tmp_path: Path) -> Path:
+    return save(scnet.Load((8, 12, 16), (0.175, 0.392), standardised_inside=False).network(), tmp_path)
+
+
+@pytest.fixture
+def scnet_large_weights(scnet_weights: Path) -> Path:
+    return scnet_weights  # the shares of the bands change no weights
+
+
+@pytest.fixture
+def bs_roformer_weights(tmp_path: Path) -> Path:
+    load = bsroformer.Load(n_sources=4, width=8, depth=1, hop=441, mask_expansion=2)
+    return save(load.network(), tmp_path)
+
+
+@pytest.fixture
+def bsrnn_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, value in {"WIDTH": 8, "LSTM_WIDTH": 8, "MASK_WIDTH": 8, "DEPTH": 1}.items():
+        monkeypatch.setattr(bsrnn, name, value)
+    return save(bsrnn.BandSplitRnns(), tmp_path)
+
+
+def save(network: torch.nn.Module, folder: Path) -> Path:
+    torch.save(network.state_dict(), folder / "weights.pth")
+    return folder / "weights.pth"
+
+
+@pytest.fixture
+def convtasnet_weights(tmp_path: Path) -> Path:
+    return write_convtasnet(tmp_path / "convtasnet.pt", causal=False)
+
+
+@pytest.fixture
+def convtasnet_causal_weights(tmp_path: Path) -> Path:
+    return write_convtasnet(tmp_path / "convtasnet.pt", causal=True)
+
+
+@pytest.fixture
+def dttnet_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shrink_dttnet(monkeypatch)
+    return write_dttnet(tmp_path)
+
+
+@pytest.fixture
+def mdxnet_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shrink_mdxnet(monkeypatch)
+    return write_mdxnet(tmp_path)
 
 
 def choices(group: str) -> list[str]:
@@ -32,11 +139,18 @@ def component(group: str, choice: str, *overrides: str) -> Any:
 
 @pytest.fixture(params=choices("separator"))
 def separator(request: pytest.FixtureRequest) -> Separator:
-    """Every separator, networks with weights by formula."""
-    weights = {"hdemucs": "hdemucs_weights", "openunmix": "openunmix_weights"}.get(request.param)
-    given = [f"separator.weights={request.getfixturevalue(weights)}"] if weights else []
+    """Every separator, networks with weights by formula, or by chance and as small as its settings allow."""
+    given = settings(request, request.param)
+    for name, choice in MEMBERS.get(request.param, {}).items():
+        given += [s.replace("separator.", f"separator.members.{name}.", 1) for s in settings(request, choice)]
     made: Separator = component("separator", request.param, *given)
     return made
+
+
+def settings(request: pytest.FixtureRequest, choice: str) -> list[str]:
+    weights = WEIGHTS.get(choice)
+    given = [f"separator.weights={request.getfixturevalue(weights)}"] if weights else []
+    return given + SMALLER.get(choice, [])
 
 
 @pytest.mark.parametrize("choice", choices("experiment"))
@@ -47,18 +161,31 @@ def test_every_experiment_composes(choice: str) -> None:
     assert config.separator or config.stems != "separate"
 
 
-def test_separators(separator: Separator) -> None:
-    assert set(separator.sources) == set(SOURCES)
+def test_separators(separator: Separator, request: pytest.FixtureRequest) -> None:
+    assert set(separator.sources) == OTHER_SOURCES.get(
+        request.node.callspec.params["separator"], set(SOURCES)
+    )
     assert isinstance(separator.causal, bool)
     assert isinstance(separator.allowed_by_rules, bool)
     assert separator.training_data
+    if isinstance(separator, NetworkSeparator):
+        assert separator.licence
+        assert separator.source_url
     before = MIXTURE.copy()
-    stems = separate(separator, MIXTURE, sample_rate=SAMPLE_RATE)
+    stems = separate(separator, MIXTURE, sample_rate=separator.sample_rate)
     np.testing.assert_array_equal(MIXTURE, before)
     assert all(stem.dtype == np.float32 for stem in stems.values())
     again = separator(MIXTURE)
     assert all(np.array_equal(stems[source], again[source]) for source in stems)
     assert not any(stem.any() for stem in separator(np.zeros_like(MIXTURE)).values())
+
+
+def test_what_was_learnt_from_songs_that_are_not_public_is_not_allowed() -> None:
+    settings = {name: OmegaConf.load(CONF / f"separator/{name}.yaml") for name in choices("separator")}
+    refused = {name for name, node in settings.items() if node.get("allowed_by_rules") is False}
+    assert refused == {"htdemucs", "htdemucs_ft", "hdemucs_mmi", "bsrnn", "convtasnet_clarity"}
+    for name in refused - {"bsrnn", "convtasnet_clarity"}:  # no published weights; not music
+        assert "not public" in settings[name].training_data
 
 
 @pytest.mark.parametrize("choice", ["none", "spectral"])

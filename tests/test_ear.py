@@ -137,13 +137,18 @@ def test_an_unwritable_cache_is_said_once_and_does_no_harm(tmp_path: Path) -> No
     (copy / "__pycache__").touch()
     nowhere = {"HOME": os.devnull, "XDG_CACHE_HOME": os.devnull}
     done = subprocess.run(
-        [sys.executable, "-c", f"from {package.name}.elementary import *; print(exponential(0.0))"],
+        [
+            sys.executable,
+            "-c",
+            f"from {package.name}.elementary import *; print(exponential(0.0))\n"
+            f"from {package.name}.compiled import *; print(cache_folder())",
+        ],
         cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"} | nowhere,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout == "1.0\n"
+    assert done.stdout == "1.0\nNone\n"
     assert done.stderr.count("Compiled code cannot be kept") == 1
     assert "set NUMBA_CACHE_DIR to a folder that is" in done.stderr

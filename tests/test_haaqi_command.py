@@ -71,6 +71,23 @@ def test_what_cannot_be_read_is_one_sentence(
         run(monkeypatch, *files, "--audiogram", audiogram)
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (("--level", "nan"), "is nan dB SPL; give a number from 0 to 400"),
+        (("--level", "-1000"), "is -1000.0 dB SPL"),
+        (("--level", "1e300"), "is 1e.300 dB SPL"),
+        (("--seed", "-1"), "--seed is -1; give a whole number from 0 to 4294967295"),
+        (("--seed", "4294967296"), "--seed is 4294967296"),
+    ],
+)
+def test_numbers_that_cannot_be_are_one_sentence(
+    files: tuple[str, str], option: tuple[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit, match=told):
+        run(monkeypatch, *files, "--audiogram", LEVELS, *option)
+
+
 def test_a_missing_file_is_one_sentence(files: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match=r"error: .*nowhere\.wav is missing"):
         run(monkeypatch, files[0], "nowhere.wav", "--audiogram", LEVELS)

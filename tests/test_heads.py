@@ -167,6 +167,40 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, written: dict[str, Any], t
         read(write_sofa(tmp_path / "s.sofa", **written), 30.0)
 
 
+@pytest.mark.parametrize(
+    ("table", "value", "told"),
+    [
+        ("Data.SamplingRate", 0.0, "is 0 Hz; expected 8000 to 384000 Hz"),
+        ("Data.SamplingRate", np.nan, "is nan Hz"),
+        ("Data.Delay", -1.0, "no negative delay"),
+        ("Data.Delay", 1e9, "at most 10 s of either"),
+        ("Data.Delay", np.inf, "at most 10 s of either"),
+        ("SourcePosition", np.nan, "source positions that are no numbers"),
+        ("Data.IR", 1e30, "more than 1000 times full scale"),
+    ],
+)
+def test_numbers_that_cannot_be_are_named(tmp_path: Path, table: str, value: float, told: str) -> None:
+    path = write_sofa(tmp_path / "s.sofa")
+    with h5py.File(path, "a") as file:
+        file[table][...] = value
+    with pytest.raises(AudioError, match=told):
+        read(path, 30.0)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    content = write_sofa(tmp_path / "s.sofa").read_bytes()
+    refused = 0
+    for place in range(0, 4000, 250):
+        damaged = tmp_path / f"{place}.sofa"
+        damaged.write_bytes(content[:place] + b"\xff" * 250 + content[place + 250 :])
+        try:
+            read(damaged, 30.0)
+        except AudioError as error:
+            assert str(damaged) in str(error)
+            refused += 1
+    assert refused > 5
+
+
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"none\.sofa is missing"):
         read(tmp_path / "none.sofa", 30.0)
@@ -206,6 +240,15 @@ def test_the_sphere_equals_files_made_from_it(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.left_loudspeaker, read_head.left_loudspeaker, atol=1e-7)
     np.testing.assert_allclose(made.right_loudspeaker, read_head.right_loudspeaker, atol=1e-7)
     assert Sphere(0.0875).files(HEAD) == []
+
+
+def test_responses_of_different_lengths_are_refused(tmp_path: Path) -> None:
+    for name, n_taps in zip(HEAD.hrtf_files, (235, 11), strict=True):
+        write_wav(tmp_path / name, np.eye(2, n_taps), subtype="FLOAT")
+    with pytest.raises(
+        AudioError, match=r"n30\.0\.wav has 235 taps, .*p30\.0\.wav 11; make both equally long"
+    ):
+        HrtfFiles(tmp_path)(HEAD, sample_rate=SAMPLE_RATE)
 
 
 @pytest.mark.parametrize("sample_rate", [16000, 48000])

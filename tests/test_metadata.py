@@ -1,6 +1,8 @@
 """Every trap of the challenge's JSON files is refused by name, every documented variant is read."""
 
 import json
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,19 @@ def test_pairs_come_in_the_order_of_the_list(challenge: Path) -> None:
         ),
         ("listeners.train", lambda c: c["L0001"]["audiogram_levels_l"].__setitem__(0, 300), "250 Hz is 300"),
         ("listeners.train", lambda c: c.update(L0001=[]), "expected an object"),
+        ("gains", lambda c: c["gain_0007"].update(vocals=10**400), "'vocals' is 1000"),
+        ("gains", lambda c: c["gain_0007"].clear(), "has no gains"),
+        ("gains", lambda c: c["gain_0007"].update(Vocals=3), "'vocals' and 'Vocals' would share a file"),
+        ("scenes.train", lambda c: c["scene_10001"].update(music="../../out"), "cannot name a file"),
+        ("scenes.train", lambda c: c["scene_10001"].update(music="plain"), "'plain-hlp_0001' and 'Plain-hlp"),
+        (
+            "listeners.train",
+            lambda c: c["L0001"].update(name="l0002"),
+            "10001_l0002' and 'scene_10001_L0002'",
+        ),
+        ("listeners.train", lambda c: c["L0001"].update(name="L0002"), "would share a file"),
+        ("listeners.train", lambda c: c["L0001"].update(name="x" * 190), "at most 200 bytes"),
+        ("listeners.train", lambda c: c["L0001"].update(name="\ud800"), r"'\\ud800' cannot name a file"),
     ],
 )
 def test_what_is_wrong_is_named(challenge: Path, file: str, change: Any, told: str) -> None:
@@ -68,16 +83,81 @@ def test_broken_json_is_refused_by_name(challenge: Path, content: str) -> None:
         read_pairs(Files(challenge))
 
 
+def test_what_stands_in_an_object_twice_is_refused(challenge: Path) -> None:
+    text = Files(challenge).gains_file.read_text()
+    write(Files(challenge).gains_file, text[:-1] + ',"gain_0001": {"vocals": 3}}')
+    with pytest.raises(MetadataError, match=r"gains\.json .*'gain_0001' stands there twice"):
+        read_pairs(Files(challenge))
+
+
+def test_a_mark_of_the_byte_order_does_not_matter(challenge: Path) -> None:
+    gains = Files(challenge).gains_file
+    gains.write_text(gains.read_text(), encoding="utf-8-sig")
+    assert len(read_pairs(Files(challenge))) == 6
+
+
+@pytest.mark.parametrize("value", ["x" * 100_000, "[" * 900 + "]" * 900, "\x1b[31m\nred"])
+def test_a_message_is_one_line_that_can_be_read(challenge: Path, value: str) -> None:
+    text = json.dumps(value) if "[[" not in value else value
+    write(Files(challenge).gains_file, f'{{{json.dumps(value)}: {{"vocals": {text}}}}}')
+    with pytest.raises(MetadataError, match="give a number") as told:
+        read_pairs(Files(challenge))
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) < 1100
+
+
+def test_names_that_join_to_one_are_refused(challenge: Path) -> None:
+    def rename(content: Any) -> None:
+        content["scene_10001"] |= {"music": "A-b", "head_loudspeaker_positions": "c"}
+        content["scene_10002"] |= {"music": "A", "head_loudspeaker_positions": "b-c"}
+
+    edit_metadata(challenge, "scenes.train", rename)
+    with pytest.raises(MetadataError, match="'A-b-c' and 'A-b-c' would share a file"):
+        read_pairs(Files(challenge))
+
+
+def test_a_pipe_is_not_waited_for(challenge: Path) -> None:
+    Files(challenge).gains_file.unlink()
+    os.mkfifo(Files(challenge).gains_file)
+    with pytest.raises(MetadataError, match=r"gains\.json is missing"):
+        read_pairs(Files(challenge))
+
+
+@pytest.mark.parametrize("angle", [1e300, -181])
+def test_an_impossible_angle_is_refused(tmp_path: Path, angle: float) -> None:
+    head = {"subject": "S", "mic": "M", "left_angle": angle, "right_angle": 30}
+    with pytest.raises(MetadataError, match="within ±180°"):
+        metadata.read_head_positions(write(tmp_path / "h.json", {"h": head}))
+
+
+def test_a_track_stands_once(tmp_path: Path) -> None:
+    track = {"Track Name": "A", "Split": "train"}
+    with pytest.raises(MetadataError, match="entry 1: 'A' stands there twice"):
+        metadata.read_tracks(write(tmp_path / "t.json", [track, track]))
+
+
 def test_a_missing_file_is_named(challenge: Path) -> None:
     Files(challenge).listeners_file.unlink()
     with pytest.raises(MetadataError, match=r"listeners\.train\.json is missing"):
         read_pairs(Files(challenge))
 
 
-def test_a_song_missing_from_the_music_list_is_named(challenge: Path) -> None:
+def test_a_song_missing_from_the_music_list_fails_alone(challenge: Path) -> None:
     edit_metadata(challenge, "at_mic_music.train", lambda c: c.pop("Plain-hlp_0001"))
     file = challenge / "metadata/at_mic_music.train.json"
-    with pytest.raises(MetadataError, match="needs music 'Plain-hlp_0001'"):
+    pairs = read_pairs(Files(challenge))
+    music = pickle.loads(pickle.dumps(read_music(file, challenge, pairs, 44100)))  # as to a worker
+    assert music[pairs[0].scene.song].folder.is_relative_to(challenge)
+    with pytest.raises(
+        MetadataError, match=r"at_mic_music\.train\.json lacks the song 'Plain-hlp_0001'; run"
+    ):
+        music["Plain-hlp_0001"]
+
+
+def test_the_music_list_of_other_data_is_refused(challenge: Path) -> None:
+    file = challenge / "metadata/at_mic_music.train.json"
+    file.write_text('{"Other-hlp_0001": {"Path": "train/Other-hlp_0001"}}')
+    with pytest.raises(MetadataError, match=r"needs music .* which .* does not have"):
         read_music(file, challenge, read_pairs(Files(challenge)), 44100)
 
 
@@ -118,10 +198,12 @@ def test_a_track_without_a_path_lies_in_its_split(tmp_path: Path) -> None:
     assert tracks["A - B"] == metadata.Track("train/A - B", "train")
 
 
-@pytest.mark.parametrize("path", ["../out", "/etc", "train/../..", "a//b", "a\x07", "x" * 300])
+@pytest.mark.parametrize(
+    "path", ["../out", "/etc", "train/../..", "a//b", "a\x07", "x" * 300, "x/" * 600 + "x"]
+)
 def test_a_path_that_leaves_its_folder_is_refused(tmp_path: Path, path: str) -> None:
     file = write(tmp_path / "t.json", {"song": {"Path": path}})
-    with pytest.raises(MetadataError, match="cannot name a file"):
+    with pytest.raises(MetadataError, match=r"cannot name a file|at most 1000"):
         metadata.read_at_mic_music(file)
 
 

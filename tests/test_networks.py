@@ -1,6 +1,8 @@
 """Trained networks: the published layout, the reference's output, and how a separator runs them."""
 
 import pickle
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,29 +13,16 @@ from torch import nn
 from cadenza_remix.demix import hdemucs, network, openunmix
 from cadenza_remix.demix.network import NetworkSeparator, choose_device, load_state
 from cadenza_remix.demix.segments import BaselineChunks, OverlapAdd
+from cadenza_remix.demix.trivial import EqualSplit
 from cadenza_remix.demix.weights import WeightsFile, read_tensors
+from cadenza_remix.enhance import warn_of_terms
 from cadenza_remix.errors import ConfigError, WeightsError
 from tests.conftest import SAMPLE_RATE, music
-from tests.references.networks import FOLDER, fill_state, make_input
+from tests.references.networks import fill_state, golden, run
 
+ONE_PASS = {"shifts": 0, "seed": 0, "swap_channels": False, "flip_polarity": False, "batch_size": None}
 SHORT = OverlapAdd(segment_s=1.0, overlap=0.25)
 MIXTURE = np.sum(list(music(3).values()), axis=0)
-
-
-def golden(network: str, quantity: str, output: np.ndarray) -> float:
-    """Largest difference to the reference's output, relative to that output's maximum."""
-    stored = np.load(FOLDER / f"{network}.npz")
-    assert output.shape == tuple(stored[f"{quantity}__shape"])
-    expected = stored[quantity]
-    return float(
-        np.abs(output.ravel()[:: int(stored[f"{quantity}__step"])] - expected).max() / np.abs(expected).max()
-    )
-
-
-def run(network: nn.Module, samples: int) -> np.ndarray:
-    torch.set_num_threads(1)
-    with torch.inference_mode():
-        return network.eval()(torch.from_numpy(make_input(samples))[None]).numpy()
 
 
 @pytest.mark.parametrize(("quantity", "samples"), [("wave", 132300), ("wave_6s", 264677)])
@@ -92,17 +81,27 @@ def load_shares(_: tuple[Path, ...]) -> nn.Module:
     return Shares()
 
 
-def separator(*, segments: OverlapAdd | BaselineChunks = SHORT, standardised: bool = False, name: str = "a"):
+def separator(
+    *,
+    segments: OverlapAdd | BaselineChunks = SHORT,
+    standardised: bool = False,
+    name: str = "a",
+    load=load_shares,
+    **how,
+):
     return NetworkSeparator(
-        load=load_shares,
+        load=load,
         weights=(WeightsFile(Path(name), "0" * 64),),
         sources=("half", "quarter"),
         segments=segments,
         standardised=standardised,
+        **(ONE_PASS | how),
         device="cpu",
         threads=1,
         training_data="none",
         allowed_by_rules=True,
+        licence="none",
+        source_url="none",
     )
 
 
@@ -144,6 +143,108 @@ def test_channels_that_cancel_are_not_silence(level: float) -> None:
     assert float(made.heard[0].std()) == pytest.approx(1, abs=1e-3)
 
 
+def of_weights(load, *paths: Path, **how) -> NetworkSeparator:
+    """A separator that runs a real network."""
+    made = separator(load=load, name="unused", **how)
+    sources = tuple("abcd")
+    return replace(made, weights=tuple(WeightsFile(path, "0" * 64) for path in paths), sources=sources)
+
+
+@pytest.mark.parametrize("name", ["hdemucs", "openunmix"])
+def test_stems_do_not_depend_on_the_batch_size(
+    name: str, hdemucs_weights: Path, openunmix_weights: Path
+) -> None:
+    targets = tuple(openunmix_weights / f"{source}.pth" for source in openunmix.SOURCES)
+    given = {"hdemucs": (hdemucs.load, hdemucs_weights), "openunmix": (openunmix.load, *targets)}[name]
+    one, three = (of_weights(*given, batch_size=size)(MIXTURE) for size in (1, 3))
+    for source, stem in one.items():
+        np.testing.assert_allclose(three[source], stem, atol=1e-5 * np.abs(stem).max())
+
+
+def test_a_batch_holds_segments_of_one_length_and_no_more_than_asked_for() -> None:
+    segments = OverlapAdd(segment_s=0.5, overlap=0.25, end="short")
+    how = separator(segments=segments, name="batches", batch_size=3)
+    how(MIXTURE)
+    made = network._loaded(load_shares, (Path("batches"),), torch.device("cpu"))
+    lengths = [len(window) for _, window in segments.windows(MIXTURE.shape[1], sample_rate=SAMPLE_RATE)]
+    assert [tuple(heard.shape) for heard in made.heard] == [
+        (3, 2, 22050),
+        (3, 2, 22050),
+        (1, 2, 22050),
+        (1, 2, lengths[-1]),
+    ]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_memory_holds_the_stems_and_a_few_segments_of_a_long_track(batch_size: int) -> None:
+    long = np.tile(MIXTURE, 15)
+    how = separator(load=load_left_alone, batch_size=batch_size)
+    how(MIXTURE)
+    tracemalloc.start()
+    how(long)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    samples = long.shape[1]
+    stems, standardised, windows = 2 * 2 * 4 * samples, 2 * 4 * samples, 4 * samples
+    segment = 4 * 2 * SAMPLE_RATE
+    assert peak < stems + standardised + windows + (8 + 3 * batch_size) * segment
+
+
+class LeftAlone(nn.Module):
+    """A network that hears the left channel only, and only its positive half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(1))
+
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        heard = mixture.clamp(min=0)
+        heard[:, 1] = 0
+        return heard[:, None].repeat(1, 2, 1, 1)
+
+
+def load_left_alone(_: tuple[Path, ...]) -> nn.Module:
+    return LeftAlone()
+
+
+def test_passes_average_what_a_network_treats_unlike() -> None:
+    positive, left = MIXTURE.clip(0), np.array([[1], [0]])
+    expected = {
+        (False, False): positive * left,
+        (True, False): positive / 2,
+        (False, True): MIXTURE / 2 * left,
+        (True, True): MIXTURE / 4,
+    }
+    for (swap, flip), stem in expected.items():
+        how = separator(load=load_left_alone, swap_channels=swap, flip_polarity=flip)
+        np.testing.assert_allclose(how(MIXTURE)["half"], stem, atol=1e-7)
+
+
+def test_shifts_are_drawn_from_the_seed_and_cut_the_track_elsewhere() -> None:
+    def heard(name: str, **how) -> list[torch.Tensor]:
+        separator(name=name, **how)(MIXTURE)
+        return network._loaded(load_shares, (Path(name),), torch.device("cpu")).heard
+
+    shifted = heard("shifted", shifts=2, seed=1)
+    assert all(torch.equal(x, y) for x, y in zip(shifted, heard("again", shifts=2, seed=1), strict=True))
+    silences = [
+        int(np.flatnonzero(first.numpy()[0, 0])[0]) for first in (shifted[0], shifted[len(shifted) // 2])
+    ]
+    drawn = np.random.RandomState(1).randint(0, SAMPLE_RATE // 2 + 1, 2)
+    assert silences == pytest.approx(drawn, abs=1)  # the sung tone begins with a 0
+    assert not torch.equal(shifted[0], heard("other", shifts=2, seed=2)[0])
+    stems = separator(shifts=3, seed=5)(MIXTURE)
+    np.testing.assert_allclose(stems["half"], MIXTURE / 2, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"), [({"shifts": -1}, "shifts=-1 "), ({"batch_size": 0}, "batch_size=0 ")]
+)
+def test_numbers_that_mean_nothing_are_refused(wrong: dict[str, int], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        separator(**wrong)
+
+
 def test_the_baseline_loses_the_end_of_a_short_track() -> None:
     stems = separator(segments=BaselineChunks(10, 0.1))(MIXTURE)
     fade = np.ones(MIXTURE.shape[1])
@@ -158,6 +259,18 @@ def test_the_network_is_loaded_once_and_not_before_it_is_needed() -> None:
     travelled(MIXTURE)
     travelled(MIXTURE)
     assert Shares.made == made + 1
+
+
+def test_a_run_tells_what_keeps_its_results_from_being_used(caplog: pytest.LogCaptureFixture) -> None:
+    made = separator()
+    warn_of_terms(made)
+    warn_of_terms(EqualSplit())
+    assert not caplog.messages
+    warn_of_terms(replace(made, licence="CC BY-NC-SA 4.0"))
+    warn_of_terms(replace(made, training_data="a secret", allowed_by_rules=False))
+    licence, rules = caplog.messages
+    assert licence == "Terms of the separator's weights: CC BY-NC-SA 4.0."
+    assert "learnt from a secret, which the challenge's rules do not admit" in rules
 
 
 def test_what_a_separator_is_does_not_depend_on_where_it_runs() -> None:

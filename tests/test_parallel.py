@@ -1,8 +1,13 @@
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
-from cadenza_remix.errors import AudioError
+from cadenza_remix.errors import AudioError, ConfigError, DiskError
 from cadenza_remix.parallel import run_all
 
 
@@ -14,13 +19,34 @@ def work(job: int) -> int:
     return job * job
 
 
-def die(job: int) -> int:
-    if job == 0:
-        os._exit(9)
+def die(job: tuple[Path, int, str]) -> int:
+    """Leave a mark of every attempt, then end as the job says."""
+    folder, number, how = job
+    (folder / f"{number} {time.monotonic_ns()}").touch()
+    first = len(list(folder.glob(f"{number} *"))) == 1
+    if how == "killed" or (how == "killed once" and first):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "left":
+        os._exit(3)
+    if how == "hangs":
+        time.sleep(60)
+    if how == "raises once" and first:
+        raise RuntimeError("CUDA out of memory")
+    return number
+
+
+def fill_the_disk(job: int) -> int:
+    if job == 1:
+        raise DiskError("The disk is full.")
     return job
 
 
-@pytest.mark.parametrize("workers", [1, 2, None])
+def rank(_job: int) -> str:
+    time.sleep(0.2)
+    return os.environ["LOCAL_RANK"]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, None])
 def test_a_failing_job_costs_only_itself(workers: int | None) -> None:
     results = dict(run_all(work, range(6), workers=workers))
     assert {job: result for job, result in results.items() if job not in (2, 3)} == {0: 0, 1: 1, 4: 16, 5: 25}
@@ -28,11 +54,106 @@ def test_a_failing_job_costs_only_itself(workers: int | None) -> None:
     assert results[3] == "ZeroDivisionError: one / zero"
 
 
-def test_a_killed_worker_is_told_and_does_not_hang() -> None:
-    results = dict(run_all(die, range(4), workers=2))
-    assert set(results) == {0, 1, 2, 3}
-    assert "killed" in str(results[0])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_dies_or_hangs_costs_its_job_only_and_that_is_tried_twice(
+    tmp_path: Path, workers: int
+) -> None:
+    how = ["fine", "killed", "left", "hangs", "killed once", "raises once", "fine", "fine"]
+    jobs = [(tmp_path, number, each) for number, each in enumerate(how)]
+    results = {job[1]: result for job, result in run_all(die, jobs, workers=workers, timeout_s=1)}
+    told = {1: "was killed (out of memory?)", 2: "ended with exit code 3", 3: "timeout_s=1; allow it more"}
+    for number, each in told.items():
+        assert each in str(results.pop(number))
+        assert len(list(tmp_path.glob(f"{number} *"))) == 2
+    assert results == {number: number for number in (0, 4, 5, 6, 7)}
+
+
+def test_what_cannot_travel_is_one_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"cannot be sent to a process .*; say executor=serial"):
+        list(run_all(lambda job: job, [1], workers=1))
 
 
 def test_no_jobs_are_done_at_once() -> None:
     assert list(run_all(work, [], workers=None)) == []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_full_disk_ends_the_run(workers: int) -> None:
+    with pytest.raises(DiskError, match="full"):
+        list(run_all(fill_the_disk, range(100), workers=workers))
+
+
+def test_results_are_not_hoarded() -> None:
+    """Whatever the number of jobs, no more are handed out than there are workers."""
+
+    class Jobs(list[int]):
+        handed_out = 0
+
+        def __getitem__(self, index):  # type: ignore[no-untyped-def]
+            self.handed_out += 1
+            return super().__getitem__(index)
+
+    jobs = Jobs(range(2, 1000))
+    done = run_all(abs, jobs, workers=2)
+    next(done)
+    handed_out = jobs.handed_out
+    done.close()  # type: ignore[attr-defined]
+    assert handed_out <= 4  # two at work, and as many looked up to be yielded
+
+
+def test_workers_share_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not at the top, where every worker would import it.
+    import torch
+
+    from cadenza_remix.demix.network import choose_device
+
+    ranks = set(dict(run_all(rank, range(6), workers=3)).values())
+    assert ranks == {"0", "1", "2"}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    devices = []
+    for number in sorted(ranks):
+        monkeypatch.setenv("LOCAL_RANK", number)
+        devices.append([str(choose_device(device)) for device in ("auto", "cuda", "cuda:1", "cpu")])
+    assert devices == [[f"cuda:{i}", f"cuda:{i}", "cuda:1", "cpu"] for i in (0, 1, 0)]
+
+
+PROGRAM = """
+import os, sys, time
+from cadenza_remix.parallel import run_all
+
+def work(job):
+    print("worker", os.getpid(), flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    list(run_all(work, range(2), workers=2))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_workers_whose_parent_is_gone(tmp_path: Path, how: signal.Signals) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    program = subprocess.Popen(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert program.stdout is not None
+    workers = [int(program.stdout.readline().split()[1]) for _ in range(2)]
+    program.send_signal(how)
+    program.wait(10)
+    program.stdout.read()  # ends when nobody holds it any more
+    program.stdout.close()
+    for worker in workers:
+        assert not is_running(worker)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"

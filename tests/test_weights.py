@@ -2,10 +2,15 @@
 
 import hashlib
 import http.server
+import os
+import pickle
 import threading
+import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -59,8 +64,15 @@ def test_each_place_is_preferred_to_the_next(
 def test_without_a_file_one_sentence_says_what_to_fetch_and_where_to_put_it(caches: Path) -> None:
     with pytest.raises(WeightsError) as told:
         find()
-    for needed in (PLAIN.url, str(caches / "cadenza_remix/net.pt"), "allow_download=true"):
+    for needed in (PLAIN.url, f"into {caches / 'cadenza_remix'}, or", "allow_download=true"):
         assert needed in str(told.value)
+
+
+def test_every_file_that_is_missing_is_named(caches: Path) -> None:
+    parts = [Published(name, f"https://nowhere.invalid/{name}.pth", "checkpoints") for name in "abc"]
+    write(caches / "cadenza_remix/b.pth")
+    with pytest.raises(WeightsError, match=r"weights a\.pth, c\.pth are not .*/a\.pth, https.*/c\.pth into"):
+        find_weights(parts, given=None, allow_download=False)
 
 
 @pytest.fixture
@@ -112,8 +124,30 @@ def test_a_folder_must_hold_one_file_for_each_part(tmp_path: Path, names: list[s
     (tmp_path / "folder").mkdir()
     for name in names:
         write(tmp_path / "folder" / name)
-    with pytest.raises(WeightsError, match=r"should hold one file net\*.pth, .pt or .safetensors, but holds"):
+    with pytest.raises(WeightsError, match=r"should hold one file net\* \(\.pth.*\), but holds"):
         find(given=tmp_path / "folder")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "net.pt")
+    with pytest.raises(WeightsError, match=r"net\.pt cannot be read \(No such file"):
+        find(given=tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_weights_damaged_anywhere_are_refused_or_read_in_full(tmp_path: Path, zipped: bool) -> None:
+    torch.save(TENSORS, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
+    content = (tmp_path / "a.pt").read_bytes()
+    refused = 0
+    for place in range(0, len(content), 5):
+        (tmp_path / "b.pt").write_bytes(content[:place] + b"(\x8bt." + content[place:])
+        with warnings.catch_warnings():  # PyTorch's, of protocols that it does not know
+            warnings.simplefilter("ignore")
+            try:
+                assert all(isinstance(x, torch.Tensor) for x in read_tensors(tmp_path / "b.pt").values())
+            except WeightsError:
+                refused += 1
+    assert refused > 20
 
 
 def test_a_wrong_path_is_named(tmp_path: Path) -> None:
@@ -137,7 +171,11 @@ class Surprise:
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-@pytest.mark.parametrize("content", [b"", b"no weights at all", b"PK\x03\x04 half an archive", None])
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")  # PyTorch's, of a pickle that is no archive
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no weights at all", b"PK\x03\x04 half an archive", pickle.dumps(Surprise()), None],
+)
 def test_what_is_no_weights_is_refused(
     tmp_path: Path, content: bytes | None, suffix: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,12 +184,38 @@ def test_what_is_no_weights_is_refused(
         torch.save(Surprise(), path)
     else:
         path.write_bytes(content)
-    with pytest.raises(WeightsError, match="cannot be read as weights"):
+    with pytest.raises(WeightsError, match=r"cannot be read as weights|no plain list of named tensors"):
         read_tensors(path)
     assert "must not run" not in capfd.readouterr().out
 
 
-def test_a_checkpoint_with_more_in_it_is_refused(tmp_path: Path) -> None:
-    torch.save({"state": TENSORS, "epoch": 3}, tmp_path / "a.pt")
+@dataclass
+class Trainer:
+    """What a checkpoint of a training program may hold beside the weights."""
+
+    epoch: int
+
+
+@pytest.mark.parametrize("entry", ["state_dict", "state", "model_state_dict", "model"])
+def test_a_checkpoint_of_a_training_gives_its_weights_alone(
+    tmp_path: Path, entry: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    more = {Trainer: Trainer(3), "run": Surprise(), "path": tmp_path, "score": np.float64(1), "lr": [1e-4]}
+    torch.save({"epoch": 3, "more": more, entry: TENSORS}, tmp_path / "a.ckpt")
+    (found,) = read_tensors(tmp_path / "a.ckpt").values()
+    assert torch.equal(found, TENSORS["layer.weight"])
+    assert "must not run" not in capfd.readouterr().out
+
+
+def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
+    torch.save({"optimizer": TENSORS, "epoch": 3}, tmp_path / "a.pt")
     with pytest.raises(WeightsError, match="export the network's state dict alone"):
         read_tensors(tmp_path / "a.pt")
+
+
+def test_what_only_a_person_can_fetch_is_said_to_be_so(caches: Path) -> None:
+    published = Published("vocals", "https://nowhere.invalid/page", saved_as="net_vocals.ckpt", by_hand=True)
+    with pytest.raises(WeightsError, match=r"only a person can fetch .* by https://nowhere.invalid/page"):
+        find(published, allow_download=True)
+    write(own_cache() / "net_vocals.ckpt")
+    assert find(published) == caches / "cadenza_remix/net_vocals.ckpt"

@@ -29,7 +29,7 @@ class Compressed:
         amplifier: what comes first.
         threshold: RMS above which the gain falls.
         attenuation: the weight of the RMS beside the threshold's in the level that the gain moves to.
-        attack_ms: time constant of the gain above the threshold.
+        attack_ms: time constant of the gain above the threshold; below one sample it moves at once.
         release_ms: time constant below it.
         rms_window_s: seconds of the past that the RMS is taken over.
         makeup_gain: a factor on the output.
@@ -69,8 +69,8 @@ class Compressed:
             max(int(self.rms_window_s * sample_rate), 1),
             self.threshold,
             self.attenuation,
-            1000 / (self.attack_ms * sample_rate),
-            1000 / (self.release_ms * sample_rate),
+            min(1000 / (self.attack_ms * sample_rate), 1),
+            min(1000 / (self.release_ms * sample_rate), 1),
         )
         compressed: npt.NDArray[Float] = (ear * gain * self.makeup_gain).astype(ear.dtype)
         return compressed

@@ -1,7 +1,7 @@
 """The challenge's folder: which pairs there are, and the music that belongs to them."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -32,7 +32,7 @@ class Music:
     def path(self, signal: str) -> Path:
         """The file of a signal; the WAV where there is neither."""
         flac = self.folder / f"{signal}.flac"
-        return flac if flac.is_file() else self.folder / f"{signal}.wav"
+        return flac if audio.is_there(flac) else self.folder / f"{signal}.wav"
 
     def check(self, signals: Iterable[str]) -> Header:
         """Look at the headers only, and return the one they share.
@@ -111,7 +111,17 @@ def read_pairs(files: PairFiles, *, every_nth: int = 1) -> list[Pair]:
         where = f"{files.scene_listeners_file}, {name} names listener"
         people = [look_up(listeners, key, where, files.listeners_file) for key in listener_ids]
         pairs += [Pair(Scene(name, entry.song, gain), listener) for listener in people]
+    _check_names(pairs, files.scene_listeners_file)
     return pairs[::every_nth]
+
+
+def _check_names(pairs: Sequence[Pair], file: Path) -> None:
+    """Refuse pairs whose results would not have a file, or a line, of their own."""
+    names = [f"{pair.scene.name}_{pair.listener.name}" for pair in pairs]
+    for name in names:
+        metadata.file_name(name, str(file))
+    metadata.refuse_clashes(names, file)
+    metadata.refuse_clashes((pair.name for pair in pairs), file)
 
 
 def read_dry_songs(
@@ -145,21 +155,31 @@ def read_dry_songs(
     return list(songs.values())
 
 
-def read_music(
-    music_file: Path, music_dir: Path, pairs: Iterable[Pair], sample_rate: int
-) -> dict[str, Music]:
-    """Where each song of the pairs lies, by its name.
+class Songs(dict[str, Music]):
+    """Where songs lie, by name; asking for one that the list lacks tells so, and the other songs go on."""
+
+    def __init__(self, music: Mapping[str, Music], music_file: Path) -> None:
+        """Take the songs that the list has."""
+        super().__init__(music)
+        self.music_file = music_file
+
+    def __missing__(self, song: str) -> Music:
+        """Refuse a song that the list lacks."""
+        raise MetadataError(f"{self.music_file} lacks the song {song!r}; run prepare, or add where it lies.")
+
+
+def read_music(music_file: Path, music_dir: Path, pairs: Iterable[Pair], sample_rate: int) -> Songs:
+    """Where each song of the pairs lies, by its name; those that the list lacks are left to fail alone.
 
     Raises:
-        MetadataError: if the file is broken or lacks a song.
+        MetadataError: if the file is broken, or lacks every song.
     """
     folders = metadata.read_at_mic_music(music_file)
-    music = {}
-    for pair in pairs:
-        where = f"Scene {pair.scene.name} needs music"
-        folder = look_up(folders, pair.scene.song, where, music_file)
-        music[pair.scene.song] = Music(music_dir / folder, sample_rate)
-    return music
+    songs = list(dict.fromkeys(pair.scene.song for pair in pairs))
+    listed = [song for song in songs if song in folders]
+    if not listed:  # the list of other data
+        look_up(folders, songs[0], "The scene list needs music", music_file)
+    return Songs({song: Music(music_dir / folders[song], sample_rate) for song in listed}, music_file)
 
 
 def stems_in(folder: Path, music: Mapping[str, Music]) -> dict[str, Music]:
@@ -168,7 +188,7 @@ def stems_in(folder: Path, music: Mapping[str, Music]) -> dict[str, Music]:
 
 
 def list_music(music_file: Path, songs: Iterable[DrySong]) -> None:
-    """Write the list of songs at the microphones; songs that it names already stay in it."""
+    """Add songs to the list of those at the microphones; without any song there is no list."""
     listed = metadata.read_table(music_file) if music_file.is_file() else {}
     for song in songs:
         listed[song.name] = {
@@ -178,7 +198,8 @@ def list_music(music_file: Path, songs: Iterable[DrySong]) -> None:
             "Original Track Name": song.entry.music,
             "Head Position": song.entry.head,
         }
-    write_text(music_file, json.dumps(listed, indent=4, ensure_ascii=False))
+    if listed:
+        write_text(music_file, json.dumps(listed, indent=4, ensure_ascii=False))
 
 
 def look_up(table: Mapping[str, Entry], key: str, where: str, file: Path) -> Entry:

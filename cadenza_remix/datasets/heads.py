@@ -7,6 +7,7 @@ from typing import Protocol
 from cadenza_remix import audio
 from cadenza_remix.datasets import sofa
 from cadenza_remix.datasets.metadata import HeadPosition
+from cadenza_remix.errors import AudioError
 from cadenza_remix.hrtf import Head
 from cadenza_remix.sphere import sphere_impulse_responses
 
@@ -47,9 +48,16 @@ class HrtfFiles:
         """Read a head; the files must have the sample rate.
 
         Raises:
-            AudioError: if a file is missing, of another rate, or not one channel per ear.
+            AudioError: if a file is missing, of another rate, not one channel per ear, or shorter than the
+                other one.
         """
-        return Head(*(audio.read(file, sample_rate=sample_rate) for file in self.files(position)))
+        files = self.files(position)
+        left, right = (audio.read(file, sample_rate=sample_rate) for file in files)
+        if left.shape != right.shape:
+            raise AudioError(
+                f"{files[0]} has {left.shape[1]} taps, {files[1]} {right.shape[1]}; make both equally long."
+            )
+        return Head(left, right)
 
 
 @dataclass(frozen=True)

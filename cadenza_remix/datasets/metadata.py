@@ -8,15 +8,22 @@ gains sorted by that number.
 
 import json
 import logging
-import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as shown  # of what may be long or deep
 from typing import Any
+from unicodedata import normalize
 
 from cadenza_remix.errors import MetadataError
 from cadenza_remix.listener import Audiogram, Listener
 
 MAX_GAIN_DB = 60.0
+MAX_ANGLE_DEGREES = 180.0
+MAX_NAME_BYTES = 200  # of the 255 that a file name may have, with what endings and temporary names add
+MAX_FOLDER_BYTES = 1000
+LARGEST = 1e300  # beyond it, a number is a mistake; JSON knows no largest one
 logger = logging.getLogger(__name__)
 
 
@@ -83,7 +90,7 @@ def read_table(path: Path) -> dict[str, dict[str, Any]]:
     table = read_object(path)
     for name, entry in table.items():
         if not isinstance(entry, dict):
-            raise MetadataError(f"{path}, {name} is {entry!r}; expected an object of named values.")
+            raise MetadataError(f"{path}, {name} is {shown(entry)}; expected an object of named values.")
     return table
 
 
@@ -121,13 +128,16 @@ def existing_head_positions(path: Path) -> Path:
 
 def read_scenes(path: Path) -> dict[str, SceneEntry]:
     """The scene list, in its order."""
-    scenes = {}
+    scenes: dict[str, SceneEntry] = {}
     for name, entry in read_table(path).items():
         where = f"{path}, {name}"
         heads = "head_loudspeaker_positions"
         head_key = heads if heads in entry else "head_position"
-        words = (_text(entry, key, where) for key in ("music", "gain", head_key))
-        scenes[_file_name(name, where)] = SceneEntry(*words)
+        scene = SceneEntry(*(_text(entry, key, where) for key in ("music", "gain", head_key)))
+        file_name(scene.song, where)
+        scenes[file_name(name, where)] = scene
+    places = {(scene.music, scene.head): scene.song for scene in scenes.values()}
+    refuse_clashes(places.values(), path)
     return scenes
 
 
@@ -136,7 +146,7 @@ def read_scene_listeners(path: Path) -> dict[str, list[str]]:
     table = {}
     for scene, listeners in read_object(path).items():
         if not isinstance(listeners, list) or not all(isinstance(x, str) for x in listeners):
-            raise MetadataError(f"{path}, {scene} is {listeners!r}; give a list of listener ids.")
+            raise MetadataError(f"{path}, {scene} is {shown(listeners)}; give a list of listener ids.")
         table[scene] = list(dict.fromkeys(listeners))
         if len(table[scene]) < len(listeners):
             logger.warning("%s, %s names a listener twice; each is used once.", path, scene)
@@ -149,11 +159,13 @@ def read_tracks(path: Path) -> dict[str, Track]:
     for index, entry in enumerate(_read_json(path, list)):
         where = f"{path}, entry {index}"
         if not isinstance(entry, dict):
-            raise MetadataError(f"{where} is {entry!r}; give an object with a 'Track Name'.")
-        name = _text(entry, "Track Name", where)
+            raise MetadataError(f"{where} is {shown(entry)}; give an object with a 'Track Name'.")
+        name = file_name(_text(entry, "Track Name", where), where)
+        if name in tracks:
+            raise MetadataError(f"{where}: {name!r} stands there twice; remove or rename one.")
         folder = _relative_folder(entry, name, where)
         split = _text(entry, "Split", where) if "Split" in entry else folder.split("/")[0]
-        tracks[name] = Track(folder, _file_name(split, where))
+        tracks[name] = Track(folder, file_name(split, where))
     return tracks
 
 
@@ -165,9 +177,10 @@ def read_at_mic_music(path: Path) -> dict[str, str]:
 
 def _read_json(path: Path, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MetadataError(f"{path} is missing; put the challenge's file there.") from None
+        if not path.is_file():  # a pipe would wait for a writer
+            raise MetadataError(f"{path} is missing; put the challenge's file there.")
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text, object_pairs_hook=_each_once)
     except (OSError, ValueError, RecursionError) as error:
         raise MetadataError(f"{path} is not readable JSON ({error}); replace it.") from error
     if not isinstance(content, kind) or not content:
@@ -176,19 +189,49 @@ def _read_json(path: Path, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
     return content
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of named values; of two with one name, JSON would take the last."""
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"{shown(twice)} stands there twice")
+    return entry
+
+
+def refuse_clashes(names: Iterable[str], where: object) -> None:
+    """Refuse names that a file system may take for one, so that no file replaces another.
+
+    Some ignore upper and lower case, and whether an accent is a character of its own.
+
+    Raises:
+        MetadataError: naming the two.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = normalize("NFC", normalize("NFC", name).casefold())
+        if folded in seen:
+            raise MetadataError(
+                f"{where}: {seen[folded]!r} and {name!r} would share a file; rename what they are made of."
+            )
+        seen[folded] = name
+
+
 def _gains(entry: dict[str, Any], where: str) -> dict[str, float]:
+    if not entry:
+        raise MetadataError(f"{where} has no gains; give one in dB for each source.")
     gains = {source: _number(entry, source, where) for source in entry}
     for source, gain_db in gains.items():
         if abs(gain_db) > MAX_GAIN_DB:
             raise MetadataError(
                 f"{where}: the gain of {source} is {gain_db:g} dB; give one within ±{MAX_GAIN_DB:g} dB."
             )
-    return {_file_name(source, where): gain_db for source, gain_db in gains.items()}
+    refuse_clashes(gains, where)
+    return {file_name(source, where): gain_db for source, gain_db in gains.items()}
 
 
 def _listener(key: str, entry: dict[str, Any], path: Path) -> Listener:
     where = f"{path}, {key}"
-    name = _file_name(_text(entry, "name", where) if "name" in entry else key, where)
+    name = file_name(_text(entry, "name", where) if "name" in entry else key, where)
     frequencies_hz = _numbers(entry, "audiogram_cfs", where)
     ears = [_numbers(entry, f"audiogram_levels_{side}", where) for side in "lr"]
     try:
@@ -199,62 +242,80 @@ def _listener(key: str, entry: dict[str, Any], path: Path) -> Listener:
 
 
 def _head_position(entry: dict[str, Any], where: str) -> HeadPosition:
-    return HeadPosition(
-        subject=_file_name(_text(entry, "subject", where), where),
-        mic=_file_name(_text(entry, "mic", where), where),
-        left_angle=_number(entry, "left_angle", where),
-        right_angle=_number(entry, "right_angle", where),
+    head = HeadPosition(
+        subject=file_name(_text(entry, "subject", where), where),
+        mic=file_name(_text(entry, "mic", where), where),
+        left_angle=_angle(entry, "left_angle", where),
+        right_angle=_angle(entry, "right_angle", where),
     )
+    for name in head.hrtf_files:
+        file_name(name, where)
+    return head
+
+
+def _angle(entry: dict[str, Any], key: str, where: str) -> float:
+    angle = _number(entry, key, where)
+    if abs(angle) > MAX_ANGLE_DEGREES:
+        raise MetadataError(f"{where}: {key!r} is {angle:g}°; give one within ±{MAX_ANGLE_DEGREES:g}°.")
+    return angle
 
 
 def _relative_folder(entry: dict[str, Any], name: str, where: str) -> str:
     """The entry's `Path`, or `<Split>/<name>` where it has none."""
     if "Path" not in entry:
-        return f"{_file_name(_text(entry, 'Split', where), where)}/{_file_name(name, where)}"
+        return f"{file_name(_text(entry, 'Split', where), where)}/{file_name(name, where)}"
     folder = _text(entry, "Path", where)
     for part in folder.split("/"):
-        _file_name(part, where)
+        file_name(part, where)
+    if len(folder.encode()) > MAX_FOLDER_BYTES:
+        raise MetadataError(
+            f"{where}: 'Path' has {len(folder.encode())} bytes; give one of at most {MAX_FOLDER_BYTES}."
+        )
     return folder
 
 
-def _file_name(name: str, where: str) -> str:
-    """Refuse a name that would not be one plain file name, so that nothing leaves its folder."""
+def file_name(name: str, where: str) -> str:
+    """Refuse a name that would not be one plain file name, so that nothing leaves its folder.
+
+    Raises:
+        MetadataError: saying where the name stands.
+    """
     plain = name not in ("", ".", "..") and not set(name) & set("/\\") and name.isprintable()
-    if not plain or len(name.encode()) > 200:
+    # On Windows a colon names a drive, too.
+    if not plain or Path(name).name != name or len(name.encode()) > MAX_NAME_BYTES:
         raise MetadataError(
             f"{where}: {name[:80]!r} cannot name a file; use printable characters without slashes, "
-            "at most 200 bytes."
+            f"at most {MAX_NAME_BYTES} bytes."
         )
     return name
 
 
 def _value(entry: dict[str, Any], key: str, where: str) -> Any:
     if key not in entry:
-        raise MetadataError(f"{where} has no {key!r}, only {sorted(entry)}; add it.")
+        raise MetadataError(f"{where} has no {key!r}, only {shown(sorted(entry))}; add it.")
     return entry[key]
 
 
 def _text(entry: dict[str, Any], key: str, where: str) -> str:
     value = _value(entry, key, where)
     if not isinstance(value, str):
-        raise MetadataError(f"{where}: {key!r} is {value!r}; give a text in quotes.")
+        raise MetadataError(f"{where}: {key!r} is {shown(value)}; give a text in quotes.")
     return value
 
 
 def _is_number(value: object) -> bool:
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return numeric and math.isfinite(value)  # type: ignore[arg-type]
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _number(entry: dict[str, Any], key: str, where: str) -> float:
     value = _value(entry, key, where)
     if not _is_number(value):
-        raise MetadataError(f"{where}: {key!r} is {value!r}; give a number.")
+        raise MetadataError(f"{where}: {key!r} is {shown(value)}; give a number.")
     return float(value)
 
 
 def _numbers(entry: dict[str, Any], key: str, where: str) -> tuple[float, ...]:
     values = _value(entry, key, where)
     if not isinstance(values, list) or not all(_is_number(value) for value in values):
-        raise MetadataError(f"{where}: {key!r} is {values!r}; give a list of numbers.")
+        raise MetadataError(f"{where}: {key!r} is {shown(values)}; give a list of numbers.")
     return tuple(float(value) for value in values)

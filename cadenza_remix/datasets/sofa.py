@@ -5,6 +5,8 @@ positive ones are to the left. The challenge's angles are the other way round: n
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cadenza_remix.audio import check_finite, resample
+from cadenza_remix.audio import RATES_HZ, check_finite, is_there, resample
 from cadenza_remix.errors import AudioError, ConfigError
 
 CONVENTION = "SimpleFreeFieldHRIR"
 TAIL_S = 1e-3  # appended before the rate is converted, so that the filter can ring out
 TOLERANCE_DEGREES = 0.05  # directions nearer than this are the same
+LONGEST_S = 10.0  # that a response, or its delay, may be
+# What h5py and numpy raise at damaged files, depending on where they are damaged.
+DAMAGE = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError),
+    *(OSError, RuntimeError, TypeError, ValueError),
+)
 Array = npt.NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
@@ -47,7 +55,7 @@ def read_responses(file: Path, angle_degrees: float, *, sample_rate: int, most_o
     with _open(file) as content:
         responses = np.asarray(content["Data.IR"][index], dtype=np.float64)
         delays = _delays(content)
-        file_rate = float(np.ravel(content["Data.SamplingRate"])[0])
+        file_rate = _sample_rate(content)
         left_first = _left_ear_first(content)
     check_finite(responses, f"{file}, measurement {index}")
     padding = int(np.ceil(delays.max())) + round(TAIL_S * file_rate)
@@ -97,24 +105,21 @@ def _nearest(file: Path, angle_degrees: float, most_off_degrees: float) -> int:
     return index
 
 
-def _open(file: Path) -> Any:
-    """Open a file and check that it is what this module reads."""
+@contextmanager
+def _open(file: Path) -> Iterator[Any]:
+    """Open a file that is what this module reads, and tell what is damaged in it."""
     try:
         import h5py  # an extra: only who has SOFA files needs it
     except ImportError:
         raise ConfigError("SOFA files need h5py; run pip install h5py.") from None
-    if not file.is_file():
+    if not is_there(file):
         raise AudioError(f"{file} is missing; it should be a SOFA file.")
     try:
-        content = h5py.File(file, "r")
-    except OSError as error:
+        with h5py.File(file, "r") as content:
+            _check(content, file)
+            yield content
+    except DAMAGE as error:
         raise AudioError(f"{file} is not a readable SOFA file ({error}); replace it.") from error
-    try:
-        _check(content, file)
-    except AudioError:
-        content.close()
-        raise
-    return content
 
 
 def _check(content: Any, file: Path) -> None:
@@ -128,6 +133,18 @@ def _check(content: Any, file: Path) -> None:
     shape = content["Data.IR"].shape
     if len(shape) != 3 or shape[1] != 2 or 0 in shape:
         raise AudioError(f"{file}: Data.IR is {shape}; expected (measurements, 2 ears, taps).")
+    rate, (low, high) = _sample_rate(content), RATES_HZ
+    if not low <= rate <= high:
+        raise AudioError(f"{file} is {rate:g} Hz; expected {low} to {high} Hz: correct Data.SamplingRate.")
+    delays = _delays(content)
+    least, most, longest = delays.min(), delays.max(), LONGEST_S * rate
+    if not (shape[2] <= longest and least >= 0 and most <= longest):
+        raise AudioError(
+            f"{file} has responses of {shape[2]} taps, delayed by {least:g} to {most:g} samples; expected at "
+            f"most {LONGEST_S:g} s of either, and no negative delay: replace it."
+        )
+    if not np.isfinite(_positions(content, "SourcePosition")).all():
+        raise AudioError(f"{file} has source positions that are no numbers; replace it.")
     if len(content["SourcePosition"]) != shape[0]:
         raise AudioError(
             f"{file} has {len(content['SourcePosition'])} source positions for {shape[0]} measurements; "
@@ -150,6 +167,10 @@ def _positions(content: Any, name: str) -> Array:
     positions = np.asarray(table, dtype=np.float64)
     kind = table.attrs.get("Type", "spherical" if name == "SourcePosition" else "cartesian")
     return to_cartesian(positions.reshape(len(positions), 3, -1)[:, :, 0], _text(kind))
+
+
+def _sample_rate(content: Any) -> float:
+    return float(np.ravel(content["Data.SamplingRate"])[0])
 
 
 def _left_ear_first(content: Any) -> bool:

@@ -76,21 +76,18 @@ class OpenUnmix(nn.Module):
         self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """Separate (1, 2, samples), longer than half a window, into (1, 4, 2, samples)."""
-        spectrum = torch.stft(mixture[0], WINDOW, HOP, window=self.window, return_complex=True)
+        """Separate (batch, 2, samples), longer than half a window, into (batch, 4, 2, samples)."""
+        n_items, _, samples = mixture.shape
+        spectrum = torch.stft(mixture.flatten(0, 1), WINDOW, HOP, window=self.window, return_complex=True)
+        spectrum = spectrum.reshape(n_items, CHANNELS, BINS, -1)
         magnitude = spectrum.abs()
         phase = spectrum.angle()
-        estimates = [
-            torch.istft(
-                torch.polar(target(magnitude), phase),
-                WINDOW,
-                HOP,
-                window=self.window,
-                length=mixture.shape[2],
-            )
-            for target in self.target_models.values()
-        ]
-        return torch.stack(estimates)[None]
+        estimates = []
+        for target in self.target_models.values():
+            estimate = torch.polar(target(magnitude), phase).flatten(0, 1)
+            waves = torch.istft(estimate, WINDOW, HOP, window=self.window, length=samples)
+            estimates.append(waves.reshape(mixture.shape))
+        return torch.stack(estimates, 1)
 
 
 class Target(nn.Module):
@@ -112,13 +109,14 @@ class Target(nn.Module):
         self.bn3 = nn.BatchNorm1d(CHANNELS * BINS)
 
     def forward(self, magnitude: Tensor) -> Tensor:
-        """Estimate (2, bins, frames) from the mixture's."""
-        x = magnitude.permute(2, 0, 1)
-        n_frames = len(x)
+        """Estimate (batch, 2, bins, frames) from the mixture's."""
+        x = magnitude.permute(3, 0, 1, 2)
+        n_frames, n_items = x.shape[:2]
         heard = (x[..., :HEARD_BINS] + self.input_mean) * self.input_scale
-        bottleneck = torch.tanh(self.bn1(self.fc1(heard.reshape(n_frames, -1))))
-        unrolled = self.lstm(bottleneck)[0]
+        # Normalisation takes (n, features), the LSTM (frames, batch, features).
+        bottleneck = torch.tanh(self.bn1(self.fc1(heard.flatten(2).flatten(0, 1))))
+        unrolled = self.lstm(bottleneck.reshape(n_frames, n_items, HIDDEN))[0].flatten(0, 1)
         hidden = torch.relu(self.bn2(self.fc2(torch.cat([bottleneck, unrolled], 1))))
-        gains = self.bn3(self.fc3(hidden)).reshape(n_frames, CHANNELS, BINS)
+        gains = self.bn3(self.fc3(hidden)).reshape(n_frames, n_items, CHANNELS, BINS)
         gains = torch.relu(gains * self.output_scale + self.output_mean)
-        return (gains * x).permute(1, 2, 0)
+        return (gains * x).permute(1, 2, 3, 0)

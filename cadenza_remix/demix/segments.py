@@ -1,7 +1,7 @@
 """A long track through a network, piece by piece.
 
 What is cut out, and how the pieces fade into each other, is a plan: windows with their first samples. All
-plans go through the same loop, so memory holds one piece at a time whatever the track's length.
+plans go through the same loop, so memory holds a few pieces at a time whatever the track's length.
 """
 
 from collections.abc import Iterator
@@ -14,26 +14,39 @@ import numpy.typing as npt
 from cadenza_remix.errors import ConfigError
 
 Array = npt.NDArray[np.float32]
+ENDS = ("reach_back", "short", "silence")
 
 
 class Segments(Protocol):
     """How a track is cut."""
 
     def windows(self, samples: int, *, sample_rate: int) -> Iterator[tuple[int, Array]]:
-        """Yield, for each segment of a track, its first sample and its window; windows should sum to 1."""
+        """Yield, for each segment of a track, its first sample and its window.
+
+        A segment may begin before the track and end after it; there is silence. Within the track the windows
+        should sum to 1.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class OverlapAdd:
-    """Overlapping segments with triangular windows, as `demucs` separates tracks.
+    """Overlapping segments that fade into each other.
 
-    Every segment has the full length, the last one reaching back into the track, so that no network meets a
-    snippet; a track shorter than a segment goes through whole.
+    Unless `end` says otherwise every segment has the full length, the last one reaching back into the track,
+    so that no network meets a snippet; a track shorter than a segment goes through whole. With the defaults
+    the windows are triangles, as in `demucs`; with `end="short"` the segments are exactly those of its
+    `apply_model` (demucs 4.1).
 
     Attributes:
         segment_s: s, length of a segment.
         overlap: 0 to below 1, the part of a segment that the next one shares.
+        fade: 0 to 0.5, the part of a segment over which it fades in, and out: 0.5 is a triangle, 0 plain
+            averaging.
+        context_s: s at each end of a segment that the network hears and that are not kept; silence beyond
+            the track.
+        end: how segments meet the track's end: `reach_back`; `short`: the last ones are cut off; `silence`:
+            they go on in silence.
 
     Raises:
         ConfigError: if a value is out of range.
@@ -41,26 +54,81 @@ class OverlapAdd:
 
     segment_s: float
     overlap: float
+    fade: float = 0.5
+    context_s: float = 0.0
+    end: str = "reach_back"
 
     def __post_init__(self) -> None:
         """Check the values."""
         _check(self.segment_s)
         if not 0 <= self.overlap < 1:
             raise ConfigError(f"overlap={self.overlap} should be at least 0 and below 1; try 0.25.")
+        if not 0 <= self.fade <= 0.5:
+            raise ConfigError(f"fade={self.fade} should be from 0 to 0.5; try 0.5.")
+        if not 0 <= self.context_s < self.segment_s / 2:
+            raise ConfigError(
+                f"context_s={self.context_s} should be at least 0 and below half of segment_s; try 0."
+            )
+        if self.end not in ENDS:
+            raise ConfigError(f"end={self.end} is not known; say {', '.join(ENDS)}.")
 
     def windows(self, samples: int, *, sample_rate: int) -> Iterator[tuple[int, Array]]:
-        """Triangles, divided by what overlaps so that they sum to 1."""
-        length = min(round(self.segment_s * sample_rate), samples)
+        """Windows, divided by what overlaps so that they sum to 1."""
+        context = round(self.context_s * sample_rate)
+        length = round(self.segment_s * sample_rate) - 2 * context  # that is kept
+        if self.end == "reach_back":
+            length = min(length, samples)
         step = max(round((1 - self.overlap) * length), 1)
-        starts = [*range(0, samples - length, step), samples - length]
-        rising = np.arange(1, length + 1, dtype=np.float32)
-        triangle: Array = np.minimum(rising, rising[::-1])
+        starts = [*range(0, samples, step)]
+        if self.end == "reach_back":
+            starts = [*range(0, samples - length, step), samples - length]
+        window = self._window(length)
         total: Array = np.zeros(samples, np.float32)
         for start in starts:
-            total[start : start + length] += triangle
+            total[start : start + length] += window[: samples - start]
         for start in starts:
-            window: Array = triangle / total[start : start + length]
-            yield start, window
+            kept = window[: samples - start] / total[start : start + length]
+            missing = 0 if self.end == "short" else length - len(kept)
+            yield start - context, np.pad(kept, (context, context + missing))
+
+    def _window(self, length: int) -> Array:
+        """A trapezoid, nowhere 0."""
+        from_end: Array = np.minimum(np.arange(1, length + 1), np.arange(length, 0, -1)).astype(np.float32)
+        trapezoid: Array = np.minimum(from_end / np.float32(max(self.fade * length, 1)), 1)
+        return trapezoid
+
+
+@dataclass(frozen=True)
+class SlidingWindow:
+    """Segments at short steps, of each of which only the newest step is kept; of the first one, all.
+
+    As a network runs that hears a stream and must know a fixed length of it.
+
+    Attributes:
+        segment_s: s, length of a segment; a shorter track goes on in silence.
+        step_s: s, above 0, from a segment to the next.
+
+    Raises:
+        ConfigError: if a value is out of range.
+    """
+
+    segment_s: float
+    step_s: float
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check(self.segment_s)
+        if not 0 < self.step_s <= self.segment_s:
+            raise ConfigError(f"step_s={self.step_s} should be above 0 and at most segment_s; try 0.032.")
+
+    def windows(self, samples: int, *, sample_rate: int) -> Iterator[tuple[int, Array]]:
+        """Ones where a segment is kept, else zeros."""
+        length, step = round(self.segment_s * sample_rate), round(self.step_s * sample_rate)
+        window = np.ones(length, np.float32)
+        yield 0, window
+        newest = np.where(np.arange(length) < length - step, window * 0, window)
+        for start in range(step, samples - length + step, step):
+            yield start, newest
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,21 @@ same file, and is downloaded only where that is allowed.
 import hashlib
 import os
 import re
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from errno import ENOENT
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.hub import download_url_to_file
 
 from cadenza_remix.errors import WeightsError
 
+KINDS = (".pth", ".pt", ".th", ".ckpt", ".onnx", ".safetensors")
+# Where a file holds more than the tensors, these lie in one of its entries.
+WRAPPERS = ("state_dict", "state", "model_state_dict", "model")
 # As torch.hub: what follows the last dash of a published name is the beginning of the content's SHA-256.
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})\.[a-z]+$")
 
@@ -29,18 +32,29 @@ class Published:
 
     Attributes:
         part: what the file holds, such as one of four targets; names it in a folder of the user's.
-        url: where to fetch it; its last part is the file's name.
-        library_cache: the folder below `$TORCH_HOME/hub` where the library that uses it keeps it.
+        url: where to fetch it.
+        library_cache: the folder below `$TORCH_HOME/hub` where a library that uses it keeps it, if any.
+        saved_as: the file's name in a cache; None: the last part of `url`.
+        by_hand: whether `url` is a page where only a person finds the file.
+        sha256: of the content, or its beginning, where it is known and not in the name.
     """
 
     part: str
     url: str
-    library_cache: str
+    library_cache: str | None = None
+    saved_as: str | None = None
+    by_hand: bool = False
+    sha256: str | None = None
 
     @property
     def name(self) -> str:
         """The file's name."""
-        return self.url.rsplit("/", 1)[1]
+        return self.saved_as or self.url.rsplit("/", 1)[1]
+
+    @property
+    def expected(self) -> str | None:
+        """What the content's SHA-256 begins with, where it is known."""
+        return self.sha256 or _hash_in_name(self.name)
 
 
 @dataclass(frozen=True)
@@ -63,8 +77,8 @@ def find_weights(
 
     Args:
         published: one or more files.
-        given: one file that stands for all of them, or a folder that holds each as `<part>*.pth`, `.pt` or
-            `.safetensors`; None: look into the caches.
+        given: one file that stands for all of them, or a folder that holds each as `<part>*` with one of the
+            endings of `KINDS`; None: look into the caches.
         allow_download: fetch what is in no cache into ours.
 
     Returns:
@@ -74,12 +88,20 @@ def find_weights(
         WeightsError: if a file is nowhere, cannot be fetched, or is not the one that its name promises.
     """
     if given is None:
-        paths = [_in_caches(one) or _download(one, allow_download) for one in published]
-    elif Path(given).is_dir():
-        paths = [_in_folder(Path(given), one) for one in published]
+        missing = [one for one in published if not _in_caches(one)]
+        if missing and (not allow_download or any(one.by_hand for one in missing)):
+            raise WeightsError(_missing(missing))
+        found = [(_in_caches(one) or _download(one), one.expected) for one in published]
     else:
-        paths = [Path(given)]
-    return tuple(WeightsFile(path, _verified_sha256(path)) for path in paths)
+        whole = Path(given)
+        paths = [_in_folder(whole, one) for one in published] if whole.is_dir() else [whole]
+        found = [(path, _hash_in_name(path.name)) for path in paths]
+    return tuple(WeightsFile(path, _verified_sha256(path, expected)) for path, expected in found)
+
+
+def _hash_in_name(name: str) -> str | None:
+    expected = HASH_IN_NAME.search(name)
+    return expected[1] if expected else None
 
 
 def own_cache() -> Path:
@@ -91,41 +113,52 @@ def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
 
 
-def _library_cache(published: Published) -> Path:
+def _caches(published: Published) -> list[Path]:
+    if published.library_cache is None:
+        return [own_cache()]
     torch_home = os.environ.get("TORCH_HOME")
     home = Path(torch_home).expanduser() if torch_home else _user_cache() / "torch"
-    return home / "hub" / published.library_cache
+    return [own_cache(), home / "hub" / published.library_cache]
 
 
 def _in_caches(published: Published) -> Path | None:
-    paths = [folder / published.name for folder in (own_cache(), _library_cache(published))]
+    paths = [folder / published.name for folder in _caches(published)]
     return next((path for path in paths if path.is_file()), None)
 
 
 def _in_folder(folder: Path, published: Published) -> Path:
-    kinds = (".pth", ".pt", ".safetensors")
-    paths = [path for path in sorted(folder.glob(f"{published.part}*")) if path.suffix in kinds]
+    paths = [path for path in sorted(folder.glob(f"{published.part}*")) if path.suffix in KINDS]
     if len(paths) != 1:
         found = ", ".join(path.name for path in paths) or "none"
         raise WeightsError(
-            f"{folder} should hold one file {published.part}*.pth, .pt or .safetensors, but holds {found}; "
-            f"put {published.url} there."
+            f"{folder} should hold one file {published.part}* ({', '.join(KINDS)}), but holds {found}; "
+            f"put that of {published.url} there."
         )
     return paths[0]
 
 
-def _download(published: Published, allow_download: bool) -> Path:
-    target = own_cache() / published.name
-    if not allow_download:
-        raise WeightsError(
-            f"The weights {published.name} are not on this machine; fetch {published.url} to {target}, "
-            "or say separator.weights=PATH or separator.allow_download=true."
+def _missing(published: Sequence[Published]) -> str:
+    names, urls = (
+        ", ".join(dict.fromkeys(words))
+        for words in zip(*((one.name, one.url) for one in published), strict=True)
+    )
+    if any(one.by_hand for one in published):
+        return (
+            f"The weights {names} are not on this machine, and only a person can fetch them: find them by "
+            f"{urls} and put them into {own_cache()}, or say separator.weights=PATH."
         )
-    expected = HASH_IN_NAME.search(published.name)
+    return (
+        f"The weights {names} are not on this machine; fetch {urls} into {own_cache()}, "
+        "or say separator.weights=PATH or separator.allow_download=true."
+    )
+
+
+def _download(published: Published) -> Path:
+    target = own_cache() / published.name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Whole or not at all: it writes beside the target and checks the hash before renaming.
-        download_url_to_file(published.url, str(target), hash_prefix=expected[1] if expected else None)
+        download_url_to_file(published.url, str(target), hash_prefix=published.expected)
     except (OSError, RuntimeError) as error:
         raise WeightsError(
             f"{published.url} cannot be fetched ({error}); fetch it elsewhere and put it to {target}."
@@ -133,18 +166,19 @@ def _download(published: Published, allow_download: bool) -> Path:
     return target
 
 
-def _verified_sha256(path: Path) -> str:
+def _verified_sha256(path: Path, expected: str | None) -> str:
     try:
+        if not path.is_file():  # a pipe would wait for a writer
+            raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(
             f"The weights {path} cannot be read ({error.strerror}); correct separator.weights."
         ) from error
-    expected = HASH_IN_NAME.search(path.name)
-    if expected and not sha256.startswith(expected[1]):
+    if expected and not sha256.startswith(expected):
         raise WeightsError(
-            f"{path} has the SHA-256 {sha256[:8]}…, its name promises {expected[1]}; fetch it again."
+            f"{path} has the SHA-256 {sha256[:8]}…, its name promises {expected[:8]}; fetch it again."
         )
     return sha256
 
@@ -152,20 +186,44 @@ def _verified_sha256(path: Path) -> str:
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Read named tensors, and nothing that could run, from a PyTorch or a safetensors file.
 
+    A checkpoint that holds more than them, such as one of Lightning, gives its tensors alone.
+
     Raises:
-        WeightsError: if the file holds anything else.
+        WeightsError: if there are none.
     """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged file shows in any of these, depending on where it is damaged.
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        with torch.serialization.safe_globals([(Inert, name) for name in _named_beside_tensors(path)]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to say
         raise WeightsError(
             f"{path} cannot be read as weights ({type(error).__name__}); fetch it again."
         ) from error
-    if not isinstance(tensors, dict) or not all(isinstance(x, torch.Tensor) for x in tensors.values()):
+    if isinstance(content, dict):
+        content = next((content[name] for name in WRAPPERS if isinstance(content.get(name), dict)), content)
+    if not isinstance(content, dict) or not all(isinstance(x, torch.Tensor) for x in content.values()):
         raise WeightsError(
             f"{path} is no plain list of named tensors; export the network's state dict alone."
         )
-    return tensors
+    return content
+
+
+class Inert:
+    """Stands for whatever a file names beside tensors, so that none of it is imported or run."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Take no notice."""
+
+    def __setitem__(self, _: object, __: object) -> None:
+        """Take no notice."""
+
+    def __setstate__(self, _: object) -> None:
+        """Take no notice."""
+
+
+def _named_beside_tensors(path: Path) -> list[str]:
+    """The classes and functions that a file names; the format before PyTorch 1.6 cannot be asked."""
+    if not zipfile.is_zipfile(path):
+        return []
+    return torch.serialization.get_unsafe_globals_in_checkpoint(path)

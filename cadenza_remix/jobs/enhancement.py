@@ -14,7 +14,8 @@ from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.errors import AudioError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
-from cadenza_remix.ledger import Record, fingerprint, stamps
+from cadenza_remix.jobs.stem_cache import StemCache
+from cadenza_remix.ledger import Record, fingerprint, stamp, stamps
 from cadenza_remix.limit import Limiter
 from cadenza_remix.scenes import Job, Outcome, Pair
 
@@ -37,7 +38,7 @@ class Enhancement:
         output_sample_rate: Hz, of the enhanced signals.
         truncate: cut samples to 16 bits instead of rounding them.
         keep_stems: write the separated stems to `<exp_folder>/stems`.
-        overwrite: make again what is there already.
+        stem_cache: keeps the separated stems for other runs, if it is to.
     """
 
     exp_folder: Path
@@ -51,7 +52,7 @@ class Enhancement:
     output_sample_rate: int
     truncate: bool
     keep_stems: bool
-    overwrite: bool
+    stem_cache: StemCache | None
 
     def __call__(self, job: Job) -> list[Outcome]:
         """Enhance every pair of the song that is not finished yet.
@@ -59,15 +60,15 @@ class Enhancement:
         Raises:
             CadenzaError: if the song cannot be read or separated.
         """
-        return do_pairs(job, self.runs, "enhance", self._origin, self._begin, overwrite=self.overwrite)
+        return do_pairs(job, self.runs, "enhance", self._origin, self._begin)
 
     @property
     def runs(self) -> tuple[Path, ...]:
         """The one run that is enhanced."""
         return (self.exp_folder,)
 
-    def check(self, job: Job) -> None:
-        """Look at the headers of what the job will read.
+    def check(self, job: Job) -> float:
+        """Look at the headers of what the job will read; about how many bytes it will write.
 
         Raises:
             AudioError: if something is missing or of another format, or no scene asks for what is separated.
@@ -84,28 +85,40 @@ class Enhancement:
             sources, asked = self.separator.sources, [pair.scene.gains_db for pair in job.pairs]
             if all(set(gains_db) != set(sources) for gains_db in asked):
                 pipeline.check_sources(sources, asked[0])
+        return self._bytes_to_write(job, header.samples)
+
+    def _bytes_to_write(self, job: Job, samples: int) -> float:
+        missing = sum(not output.enhanced_path(self.exp_folder, pair).exists() for pair in job.pairs)
+        enhanced = missing * output.flac_bytes(samples / self.sample_rate * self.output_sample_rate)
+        kept = self.keep_stems and self.separator and not (self.exp_folder / "stems" / job.song).exists()
+        sources = self.separator.sources if kept and self.separator else ()
+        return enhanced + len(sources) * 2 * samples * np.dtype(np.float32).itemsize
 
     def _begin(self, pairs: Sequence[Pair]) -> DoPair:
         song = pairs[0].scene.song
         mixture = self.music[song].mixture()
+        begin_s = time.perf_counter()
         stems = self._stems(pairs[0], mixture)
+        share_s = round((time.perf_counter() - begin_s) / len(pairs), 3)
+        separation = {} if self.given_stems else {"separation_seconds": share_s}
 
         remix = remix_once_per_scene(pairs, stems, mixture, sample_rate=self.sample_rate)
-        return lambda pair, _: {self.exp_folder: self._enhance(pair, remix(pair))}
+        return lambda pair, _: {self.exp_folder: self._enhance(pair, remix(pair), separation)}
 
     def _stems(self, pair: Pair, mixture: Signal) -> Stems:
         song = pair.scene.song
         if self.given_stems:
             return self.given_stems[song].stems(pair.scene.gains_db)
         assert self.separator is not None
-        stems = pipeline.separate(self.separator, mixture, sample_rate=self.sample_rate)
+        separate = self.stem_cache.separate if self.stem_cache else pipeline.separate
+        stems = separate(self.separator, mixture, sample_rate=self.sample_rate)
         if self.keep_stems:
             for source, stem in stems.items():
                 path = self.exp_folder / "stems" / song / f"{source}.wav"
                 output.write_float(path, stem, sample_rate=self.sample_rate)
         return stems
 
-    def _enhance(self, pair: Pair, remixed: Signal) -> Record:
+    def _enhance(self, pair: Pair, remixed: Signal, separation: Mapping[str, float]) -> Record:
         begin_s = time.perf_counter()
         enhanced = pipeline.enhance_scene(
             remixed,
@@ -125,7 +138,9 @@ class Enhancement:
             truncate=self.truncate,
         )
         seconds = round(time.perf_counter() - begin_s, 3)
-        return Record(self._origin(pair, self.exp_folder), stamps([path]), {"seconds": seconds})
+        mixture = self.music[pair.scene.song].path(MIXTURE)
+        values = {"seconds": seconds, "mixture": stamp(mixture), **separation}
+        return Record(self._origin(pair, self.exp_folder), stamps([path]), values)
 
     def _origin(self, pair: Pair, _run: Path) -> str:
         inputs = [self.music[pair.scene.song].path(MIXTURE)]

@@ -12,7 +12,7 @@ from cadenza_remix import output, pipeline
 from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.errors import AudioError, CadenzaError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
-from cadenza_remix.ledger import Ledger, Record, fingerprint, stamps
+from cadenza_remix.ledger import Ledger, Record, fingerprint, stamp, stamps
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.output import Enhanced
 from cadenza_remix.scenes import Job, Outcome, Pair, rng_of
@@ -31,7 +31,6 @@ class Evaluation:
         sample_rate: Hz, of the music.
         output_sample_rate: Hz, that the enhanced signals should have.
         set_random_seed: draw the metric's noise from the scene's name instead of afresh.
-        overwrite: score again what is scored already.
     """
 
     runs: tuple[Path, ...]
@@ -40,7 +39,6 @@ class Evaluation:
     sample_rate: int
     output_sample_rate: int
     set_random_seed: bool
-    overwrite: bool
 
     def __call__(self, job: Job) -> list[Outcome]:
         """Score every pair of the song that is not finished yet.
@@ -48,15 +46,16 @@ class Evaluation:
         Raises:
             CadenzaError: if the song's true stems cannot be read.
         """
-        return do_pairs(job, self.runs, "evaluate", self._origin, self._begin, overwrite=self.overwrite)
+        return do_pairs(job, self.runs, "evaluate", self._origin, self._begin)
 
-    def check(self, job: Job) -> None:
-        """Look at the headers of the true stems.
+    def check(self, job: Job) -> float:
+        """Look at the headers of the true stems; scores take no space to speak of.
 
         Raises:
             AudioError: if something is missing or of another format.
         """
         self.music[job.song].check([MIXTURE, *job.pairs[0].scene.gains_db])
+        return 0
 
     def _begin(self, pairs: Sequence[Pair]) -> DoPair:
         music = self.music[pairs[0].scene.song]
@@ -103,22 +102,23 @@ class Evaluation:
         return output.read_enhanced(output.enhanced_path(run, pair), duration_s=duration_s, tail_s=tail_s)
 
     def _refuse_outdated(self, pair: Pair, run: Path) -> None:
-        """Notice music made anew after `enhance` made this signal of it; signals of others have no age.
+        """Notice music made anew after `enhance` made this signal of it; of others' signals nothing is known.
 
         Raises:
             AudioError: if so.
         """
         path, mixture = output.enhanced_path(run, pair), self.music[pair.scene.song].path(MIXTURE)
-        ours = pair.name in Ledger(run / "parts" / "enhance").read(pair.scene.song)
-        if ours and path.is_file() and path.stat().st_mtime_ns < mixture.stat().st_mtime_ns:
-            raise AudioError(f"{path} is older than {mixture}, which it was made from; run enhance again.")
+        record = Ledger(run / "parts" / "enhance").read(pair.scene.song).get(pair.name)
+        # Not by which file is older, as clocks jump.
+        if record and record.values.get("mixture") != stamp(mixture):
+            raise AudioError(f"{path} was made from another {mixture} than there is now; run enhance again.")
 
     def _status(self, enhanced: Enhanced) -> str:
         """What is odd about a signal that can be scored all the same."""
         oddities = []
         if enhanced.sample_rate != self.output_sample_rate:
             oddities.append(f"{enhanced.sample_rate} Hz instead of {self.output_sample_rate} Hz")
-        if not all(channel.any() for channel in enhanced.signal):
+        if enhanced.silent_ears:
             oddities.append("silent ear")
         return "; ".join(oddities) or "ok"
 

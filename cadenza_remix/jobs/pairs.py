@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cadenza_remix import pipeline
 from cadenza_remix.audio import Float
-from cadenza_remix.errors import CadenzaError
+from cadenza_remix.errors import CadenzaError, DiskError
 from cadenza_remix.ledger import Ledger, Record
 from cadenza_remix.parallel import describe
 from cadenza_remix.scenes import Job, Outcome, Pair
@@ -26,8 +26,6 @@ def do_pairs(
     command: str,
     origin: Callable[[Pair, Path], str],
     begin: Callable[[Sequence[Pair]], DoPair],
-    *,
-    overwrite: bool,
 ) -> list[Outcome]:
     """Do every pair of a song whose record is not current, and write the records down.
 
@@ -38,16 +36,16 @@ def do_pairs(
         origin: gives the fingerprint of what a pair of a run is made from.
         begin: does what the pairs share, and gives the function that does one; not called if all are
             finished.
-        overwrite: do all of them.
 
     Returns:
         An outcome per run and pair, pairs in the job's order.
 
     Raises:
         CadenzaError: what `begin` raises; then no pair of this song can be done.
+        DiskError: if nothing can be written any more.
     """
     ledgers = {run: Ledger(run / "parts" / command) for run in runs}
-    records = {run: {} if overwrite else ledger.read(job.song) for run, ledger in ledgers.items()}
+    records = {run: ledger.read(job.song) for run, ledger in ledgers.items()}
 
     def finished(pair: Pair, run: Path) -> bool:
         record = records[run].get(pair.name)
@@ -89,6 +87,8 @@ def remix_once_per_scene(
 def _attempt(do_pair: DoPair, pair: Pair, runs: Sequence[Path]) -> Mapping[Path, Record | Exception]:
     try:
         return do_pair(pair, runs)
+    except DiskError:
+        raise
     except Exception as error:
         return dict.fromkeys(runs, error)
 

@@ -1,6 +1,7 @@
 """Bring one dry song to the microphones of one head."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from cadenza_remix import ledger, output, pipeline
 from cadenza_remix.datasets.challenge import MIXTURE, DrySong
 from cadenza_remix.datasets.heads import Heads, HrtfFiles
-from cadenza_remix.errors import ConfigError
+from cadenza_remix.errors import AudioError, ConfigError
 from cadenza_remix.hrtf import to_microphones
 from cadenza_remix.ledger import Ledger, Record
 
@@ -26,14 +27,25 @@ class Preparation:
         sample_rate: Hz, of everything.
         shared_loudness: level all files by one gain, so that the stems sum to the mixture, instead of each
             on its own.
-        overwrite: make again what is there already.
     """
 
     heads: Heads
     music_dir: Path
     sample_rate: int
     shared_loudness: bool
-    overwrite: bool
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is made already."""
+        return Ledger(self.music_dir / ".prepared")
+
+    def bytes_to_write(self, song: DrySong) -> float:
+        """About how many bytes a song will take; none where it is there, or cannot be made."""
+        if (self.music_dir / song.folder).exists():
+            return 0
+        with suppress(AudioError):  # told when it is its turn
+            return song.dry.check([MIXTURE]).samples * 2 * 2 * (1 + len(song.sources))
+        return 0
 
     def __call__(self, song: DrySong) -> bool:
         """Make the song's files; false if they were there already.
@@ -42,20 +54,19 @@ class Preparation:
             ConfigError: if files made elsewhere are there and another head or loudness is asked for.
             CadenzaError: if a dry signal or an impulse response cannot be used, or nothing can be written.
         """
-        signals = (MIXTURE, *song.sources)
-        targets = {name: self.music_dir / song.folder / f"{name}.wav" for name in signals}
+        targets = self._targets(song)
+        signals = list(targets)
         inputs = [song.dry.path(name) for name in signals] + self.heads.files(song.head)
         settings = (self.heads, song.head, self.shared_loudness, self.sample_rate)
         origin = ledger.fingerprint((ledger.stamps(inputs), settings))
-        book = Ledger(self.music_dir / ".prepared")
-        record = book.read(song.name).get(song.name)
-        if not self.overwrite:
-            if record and record.is_current(origin):
-                return False
-            if not record and all(target.is_file() for target in targets.values()):
-                self._check_as_the_challenge(song)
-                return False  # somebody else's data, such as the challenge's own
+        record = self.ledger.read(song.name).get(song.name)
+        if record and record.is_current(origin):
+            return False
+        if not record and self.is_made(song):
+            self._check_as_the_challenge(song)
+            return False  # somebody else's data, such as the challenge's own
         song.dry.check(signals)
+        self.ledger.forget([song.name])  # from here on the files are ours, finished or not
         head = self.heads(song.head, sample_rate=self.sample_rate)
         gain_db = None
         if self.shared_loudness:
@@ -72,8 +83,16 @@ class Preparation:
                 logger.warning(
                     "%s is cut off at full scale, so there the stems do not sum to the mixture.", target
                 )
-        book.write(song.name, {song.name: Record(origin, ledger.stamps(targets.values()))})
+        self.ledger.write(song.name, {song.name: Record(origin, ledger.stamps(targets.values()))})
         return True
+
+    def is_made(self, song: DrySong) -> bool:
+        """Whether all of the song's files are there."""
+        return all(target.is_file() for target in self._targets(song).values())
+
+    def _targets(self, song: DrySong) -> dict[str, Path]:
+        folder = self.music_dir / song.folder
+        return {name: folder / f"{name}.wav" for name in (MIXTURE, *song.sources)}
 
     def _check_as_the_challenge(self, song: DrySong) -> None:
         """Keep files made elsewhere only where they are what the settings ask for, as far as can be told."""

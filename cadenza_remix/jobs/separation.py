@@ -20,14 +20,17 @@ class Separation:
         stems: where each song's separated stems lie.
         true_stems: where each song at the microphones lies.
         sources: the stems that each song has.
-        overwrite: score again what is scored already.
     """
 
     run: Path
     stems: Mapping[str, Music]
     true_stems: Mapping[str, Music]
     sources: Mapping[str, tuple[str, ...]]
-    overwrite: bool
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is scored already."""
+        return Ledger(self.run / "parts" / "separation")
 
     def __call__(self, song: str) -> dict[str, dict[str, float]]:
         """The scores of a song by source.
@@ -35,15 +38,14 @@ class Separation:
         Raises:
             AudioError: if a stem cannot be read, or differs in length from the true one.
         """
-        estimated, true, sources = self.stems[song], self.true_stems[song], self.sources[song]
+        true, estimated, sources = self.true_stems[song], self.stems[song], self.sources[song]
         inputs = [music.path(source) for music in (estimated, true) for source in sources]
         origin = ledger.fingerprint(ledger.stamps(inputs))
-        book = Ledger(self.run / "parts" / "separation")
-        record = book.read(song).get(song)
-        if record and record.is_current(origin) and not self.overwrite:
+        record = self.ledger.read(song).get(song)
+        if record and record.is_current(origin):
             return record.values
         scores = {source: _score(estimated, true, source) for source in sources}
-        book.write(song, {song: Record(origin, values=scores)})
+        self.ledger.write(song, {song: Record(origin, values=scores)})
         return scores
 
 

@@ -28,6 +28,8 @@ from cadenza_remix.metrics.bands import Band, Heard, analyse_bands, hear
 from cadenza_remix.metrics.rates import check_rate, to_model_rate
 
 Floats = npt.NDArray[np.float64]
+# Of an RMS of 1: far more than 100 dB where 65 dB SPL are given to music that is very quiet in its file.
+LEVELS_DB_SPL = (0, 400)
 
 
 class HaaqiScore(NamedTuple):
@@ -224,14 +226,16 @@ def checked(signal: npt.NDArray[np.floating], name: str) -> Floats:
 
 
 def check_level(level_of_rms_1_db_spl: float) -> None:
-    """Refuse a calibration that is not a number.
+    """Refuse a calibration that no sound has.
 
     Raises:
         AudioError: naming it.
     """
-    if not np.isfinite(level_of_rms_1_db_spl):
+    low, high = LEVELS_DB_SPL
+    if not low <= level_of_rms_1_db_spl <= high:
         raise AudioError(
-            f"The level of an RMS of 1 is {level_of_rms_1_db_spl} dB SPL; give a number, such as 65."
+            f"The level of an RMS of 1 is {level_of_rms_1_db_spl} dB SPL; give a number from {low} to "
+            f"{high}, such as 65."
         )
 
 

@@ -15,8 +15,8 @@ from recipes.cad_icassp_2024.generate_dataset import generate_train_scenes
 TITLES = [
     "A Classic Education - NightOwl",
     'Anna & Co - "Blue", too',
-    "Röyksopp - Øde / 東京",
-    "It's - (100%) <b>not</b>\\n",
+    "Röyksopp - Øde, 東京",
+    "It's - (100%) <b>not<b>",
 ]
 CASES = {  # songs, gains, heads, listeners, scenes per song, listeners per scene
     "as the challenge": (TITLES, 1105, 144, 83, 4, 2),

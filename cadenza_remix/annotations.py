@@ -1,0 +1,102 @@
+"""Whether the values of a component's YAML node have the types that its class or factory declares.
+
+It is asked before the component is made, so that a wrong type is named by its key instead of failing in some
+computation.
+"""
+
+import inspect
+import types
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import is_dataclass
+from pathlib import Path
+from pydoc import ErrorDuringImport, locate
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+TARGET = "_target_"
+PLAIN = {
+    bool: ("true or false", bool),
+    int: ("a whole number", int),
+    float: ("a number", int | float),
+    str: ("a text", str),
+    Path: ("a path", str | Path),
+    types.NoneType: ("null", types.NoneType),
+}
+
+
+def wrong_values(node: Mapping[str, Any], key: str) -> Iterator[str]:
+    """What is wrong with the values of a node and of those in it, a sentence each.
+
+    Args:
+        node: `_target_` and its arguments.
+        key: the node's dotted name.
+    """
+    hints = _hints(node[TARGET])
+    for name, value in node.items():
+        if name in hints and not _fits(value, hints[name]):
+            yield f"{key}.{name} is {value!r}; give {_told(hints[name])}."
+        for inner_key, inner in _nodes_in(value, f"{key}.{name}"):
+            yield from wrong_values(inner, inner_key)
+
+
+def _nodes_in(value: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The components among what a value holds."""
+    if _is_node(value):
+        yield key, value
+    elif isinstance(value, Collection) and not isinstance(value, str):
+        parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for name, part in parts:
+            yield from _nodes_in(part, f"{key}.{name}")
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, Mapping) and TARGET in value
+
+
+def _hints(target: str) -> dict[str, Any]:
+    """The declared types of what a target takes; none where it cannot be found or declares none.
+
+    A factory hands on what it does not name itself to the dataclass that it returns.
+    """
+    try:
+        found = locate(target)
+        hints = get_type_hints(found.__init__ if inspect.isclass(found) else found)
+    except (ErrorDuringImport, NameError, TypeError):  # what is wrong with it is told when it is made
+        return {}
+    returned = hints.pop("return", None)
+    return (get_type_hints(returned) if is_dataclass(returned) else {}) | hints
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value that YAML can hold may stand for a declared type."""
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind in (Union, types.UnionType):
+        return any(_fits(value, one) for one in inner)
+    if kind in PLAIN:
+        # To Python a truth value is a whole number too.
+        return isinstance(value, PLAIN[kind][1]) and (kind is bool or not isinstance(value, bool))
+    if _is_node(value) or not inspect.isclass(kind):
+        return True
+    if issubclass(kind, Mapping):
+        return isinstance(value, Mapping)
+    if issubclass(kind, Collection):
+        listed = isinstance(value, Collection) and not isinstance(value, str | Mapping)
+        return listed and all(_fits(one, inner[0]) for one in value if inner)
+    return not _is_component(kind)
+
+
+def _is_component(kind: type) -> bool:
+    return is_dataclass(kind) or getattr(kind, "_is_protocol", False)
+
+
+def _told(hint: Any) -> str:
+    """A declared type in a user's words."""
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind in (Union, types.UnionType):
+        return " or ".join(_told(one) for one in inner)
+    if kind in PLAIN:
+        return PLAIN[kind][0]
+    if issubclass(kind, Mapping):
+        return "named values"
+    if issubclass(kind, Collection):
+        return "a list" + (f", each {_told(inner[0])}" if inner else "")
+    return f"a component, a node with {TARGET}"

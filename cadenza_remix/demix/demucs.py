@@ -1,0 +1,152 @@
+"""The Demucs family: one network or a bag of them, through the `demucs` package.
+
+A published file says itself which network it holds: its class and the arguments of its constructor lie beside
+the tensors. Both forms are read, the pickled `.th` and the newer `.safetensors`, without running anything
+that stands in them. Checked against `demucs.api` 4.1.0.
+
+References:
+    Défossez, Usunier, Bottou & Bach (2019), "Music source separation in the waveform domain",
+    arXiv:1911.13254.
+    Défossez (2021), "Hybrid spectrogram and waveform source separation", Proc. ISMIR MDX workshop.
+    Rouard, Massa & Défossez (2023), "Hybrid transformers for music source separation", Proc. ICASSP.
+"""
+
+import inspect
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from demucs.demucs import Demucs
+from demucs.hdemucs import HDemucs
+from demucs.htdemucs import HTDemucs
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from cadenza_remix.demix.network import NetworkSeparator, load_state
+from cadenza_remix.demix.weights import Published, find_weights
+from cadenza_remix.errors import ConfigError, WeightsError
+
+SOURCES = ("drums", "bass", "other", "vocals")
+NETWORKS = {f"{network.__module__}.{network.__name__}": network for network in (Demucs, HDemucs, HTDemucs)}
+# In which of these a damaged or strange file shows depends on where it is so.
+DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
+# What a pickled file gets in place of a class that it names; calling it makes nothing.
+STAND_INS = {type("StandIn", (), {}): name for name in NETWORKS}
+
+
+def demucs(
+    weights: str | None,
+    *,
+    files: Sequence[str],
+    blend: Sequence[Sequence[float]],
+    allow_download: bool,
+    **how: Any,
+) -> NetworkSeparator:
+    """A bag of networks as a separator, its weights found.
+
+    Args:
+        weights: where they are, as `find_weights` understands it; the part of a file is its signature.
+        files: the URLs of one or more networks; a file's name begins with its signature and a dash.
+        blend: for each file the weights of its drums, bass, other and vocals in the average.
+        allow_download: fetch them if they are nowhere.
+        how: the fields of `NetworkSeparator` that are the user's choice.
+
+    Raises:
+        WeightsError: if the weights are not there.
+        ConfigError: if the device is not, or the blend does not fit the files.
+    """
+    if len(blend) != len(files) or not all(sum(column) > 0 for column in zip(*blend, strict=True)):
+        raise ConfigError(
+            f"blend={[list(row) for row in blend]} should have a row for each of {len(files)} files, and in "
+            "each column something above 0; correct it."
+        )
+    published = [Published(url.rsplit("/", 1)[1].split("-")[0], url, "checkpoints") for url in files]
+    found = find_weights(published, given=weights, allow_download=allow_download)
+    if len(found) != len(files):
+        raise WeightsError(f"{found[0].path} is one file of {len(files)}; give a folder that holds each.")
+    shares = tuple(tuple(row) for row in blend)
+    return NetworkSeparator(load, found, SOURCES, standardised=True, blend=shares, **how)
+
+
+def load(paths: tuple[Path, ...]) -> nn.ModuleList:
+    """The networks of a bag; see `load_network`."""
+    return nn.ModuleList(load_network(path) for path in paths)
+
+
+def load_network(path: Path) -> nn.Module:
+    """One network of the family, as its file describes it.
+
+    Raises:
+        WeightsError: if the file cannot be read without running what is in it, or is of another family.
+    """
+    name, args, kwargs, tensors = (
+        _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    )
+    try:
+        known = inspect.signature(NETWORKS[name]).parameters  # those that later versions dropped are left out
+        network = NETWORKS[name](*args, **{key: x for key, x in kwargs.items() if key in known})
+        sources = tuple(network.sources)
+    except DAMAGE as error:
+        raise WeightsError(f"{path} describes no network of demucs ({error!r}); fetch it again.") from error
+    if sources != SOURCES:
+        raise WeightsError(f"{path} is for the sources {sources}; expected {SOURCES}: choose another file.")
+    load_state(network, {name: x.float() for name, x in tensors.items()}, path)
+    return network  # type: ignore[no-any-return]
+
+
+Package = tuple[str, Sequence[Any], dict[str, Any], dict[str, Tensor]]
+
+
+def _read_pickle(path: Path) -> Package:
+    """Name of the class, arguments, keyword arguments and tensors of a `.th` file."""
+    try:
+        with torch.serialization.safe_globals([Fraction, *STAND_INS.items()]):
+            package = torch.load(path, map_location="cpu", weights_only=True)
+        name, args, kwargs, tensors = (package[key] for key in ("klass", "args", "kwargs", "state"))
+        if not all(isinstance(x, Tensor) for x in tensors.values()):
+            raise ValueError("quantized weights")
+        return STAND_INS[name], args, kwargs, tensors
+    except UnpicklingError as error:
+        raise WeightsError(
+            f"{path} holds more than tensors and plain values, or is damaged; fetch it again, or, if you "
+            f"trust it, convert it: python -c \"import torch; p = torch.load('{path}', weights_only=False); "
+            "torch.save({k: p[k] for k in ('klass', 'args', 'kwargs', 'state')}, 'converted.th')\"."
+        ) from error
+    except DAMAGE as error:
+        raise WeightsError(
+            f"{path} is no network of demucs ({type(error).__name__}); fetch it again."
+        ) from error
+
+
+def _read_safetensors(path: Path) -> Package:
+    """The same of a `.safetensors` file, which has all but the tensors as JSON in its header."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        args, kwargs = (json.loads(header[key], object_hook=_fraction) for key in ("args", "kwargs"))
+        return header["klass"], args, kwargs, tensors
+    except DAMAGE as error:
+        raise WeightsError(
+            f"{path} is no network of demucs ({type(error).__name__}); fetch it again."
+        ) from error
+
+
+def _fraction(value: dict[str, Any]) -> Any:
+    """Fractions, such as the seconds of a segment, are written as objects."""
+    return Fraction(value["numerator"], value["denominator"]) if value.get("_type") == "fraction" else value

@@ -1,0 +1,100 @@
+"""Say what is missing on this machine, and what to do about it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cadenza_remix.config import Run, build, choice, choices, command
+from cadenza_remix.errors import CadenzaError, ConfigError
+
+if TYPE_CHECKING:  # --help and --cfg answer at once
+    from cadenza_remix.diagnosis.finding import Finding
+
+
+def doctor(run: Run) -> bool:
+    """Look at everything that a run needs and print a line for each; true if nothing asked for will fail."""
+    # Deferred, so that --help and --cfg answer at once.
+    from cadenza_remix.diagnosis.environment import environment
+    from cadenza_remix.diagnosis.finding import Finding, Level
+
+    parts: dict[str, Callable[[], Iterable[Finding]]] = {
+        "Environment": lambda: environment(run.settings.device),
+        "Separators": lambda: separators(run),
+        "Data": lambda: data(run),
+    }
+    levels = []
+    for title, look in parts.items():
+        print(title)
+        for finding in look():
+            print("\n".join(lines(finding)))
+            levels.append(finding.level)
+        print()
+    problems, notes = levels.count(Level.problem), levels.count(Level.note)
+    print(f"doctor: {problems} problems, {notes} notes")
+    return not problems
+
+
+def separators(run: Run) -> "Iterator[Finding]":
+    """Every separator that could be chosen, and the one that is."""
+    from cadenza_remix.demix.base import Separator
+    from cadenza_remix.diagnosis.separators import separator
+
+    def made(node: Any) -> Separator | CadenzaError:
+        try:
+            component: Separator = build(without_download(node), "separator", Separator)
+        except CadenzaError as error:
+            return error
+        return component
+
+    names, chosen = choices("separator")
+    for name in names:
+        is_chosen = name == chosen and run.settings.stems == "separate"
+        try:
+            node = run.settings.separator if is_chosen else choice("separator", name)
+        except ConfigError as error:
+            yield separator(name, {}, error, chosen=False)
+        else:
+            yield separator(name, node, made(node), chosen=is_chosen)
+
+
+def without_download(node: Any) -> Any:
+    """A component's settings, by which nothing is fetched: looking should cost nothing."""
+    if isinstance(node, Mapping):
+        kept = {key: without_download(node[key]) for key in node}
+        return kept | ({"allow_download": False} if "allow_download" in kept else {})
+    return node
+
+
+def data(run: Run) -> "Iterator[Finding]":
+    """The challenge's folder, or the demo's, and the disk."""
+    from cadenza_remix.diagnosis import music
+    from cadenza_remix.diagnosis.environment import disk
+    from cadenza_remix.diagnosis.finding import Finding
+    from cadenza_remix.diagnosis.lists import cross_references, read_lists
+
+    settings, path = run.settings, run.settings.path
+    if run.is_demo and not path.given("music_file").is_file():
+        yield Finding("demo", "made when it is first used; path.root=DIR takes a folder of the challenge's")
+        yield disk("disk", path.exp_folder, 0)
+        return
+    lists, findings = read_lists(path)
+    yield from findings
+    yield from cross_references(lists, path)
+    heads = build(settings.head, "head")
+    inventory = music.take_inventory(lists, path, heads, sample_rate=settings.sample_rate)
+    yield from music.music_findings(inventory, path)
+    rates = {"sample_rate": settings.sample_rate, "output_sample_rate": settings.remix_sample_rate}
+    yield disk("disk, music", path.output_music_dir, music.bytes_of_prepared(inventory, lists))
+    yield disk("disk, run", path.exp_folder, music.bytes_of_enhanced(inventory, lists, **rates))
+
+
+def lines(finding: "Finding") -> "Iterator[str]":
+    """A finding as it is printed."""
+    yield f"  {finding.level.value:8} {finding.subject:18} {finding.told}"
+    below: Iterable[str] = (*finding.details, *([f"→ {finding.remedy}"] if finding.remedy else []))
+    yield from (f"{'':29} {line}" for line in below)
+
+
+main = command("doctor", "Say what is missing on this machine, and what to do about it.", doctor)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Who fills a folder; a lock outlives its holder only where nobody can know."""
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from cadenza_remix import lock
+from cadenza_remix.errors import ConfigError
+from cadenza_remix.lock import HOLDER, STALE_AFTER_S, Holder, locked
+from cadenza_remix.output import partial_name, remove_leftovers
+from cadenza_remix.processes import birth, machine
+
+HERE = Holder("here", machine(), os.getpid(), birth(os.getpid()), "2026-01-01 12:00:00")
+
+
+def put(folder: Path, holder: Holder) -> Path:
+    path = folder / ".enhance.lock" / HOLDER
+    path.parent.mkdir()
+    path.write_text(json.dumps(asdict(holder)))
+    return path
+
+
+def gone_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_the_second_is_refused_by_name_and_the_next_is_not(tmp_path: Path) -> None:
+    with locked(tmp_path, "enhance"):
+        with locked(tmp_path, "evaluate"), locked(tmp_path, "enhance-2-of-4"):
+            pass
+        told = rf"filled by process {os.getpid()} on .* since 20.*; wait"
+        with pytest.raises(ConfigError, match=told), locked(tmp_path, "enhance"):
+            raise AssertionError
+    with locked(tmp_path, "enhance"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        Holder("here", machine(), gone_process(), "1", "yesterday"),
+        Holder("here", machine(), os.getpid(), "1", "before this process had that number"),
+    ],
+)
+def test_a_lock_of_a_process_that_is_gone_is_taken_over(tmp_path: Path, holder: Holder) -> None:
+    put(tmp_path, holder)
+    with locked(tmp_path, "enhance"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_damaged_lock_is_taken_over(tmp_path: Path, content: str) -> None:
+    put(tmp_path, HERE).write_text(content)
+    with locked(tmp_path, "enhance"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_of_another_machine_is_stale_when_nobody_touches_it(tmp_path: Path) -> None:
+    path = put(tmp_path, Holder("node7", "node7-1", 1, "1", "2026-01-01 12:00:00"))
+    with pytest.raises(ConfigError, match="process 1 on node7"), locked(tmp_path, "enhance"):
+        raise AssertionError
+    before_s = path.stat().st_mtime - STALE_AFTER_S - 1
+    os.utime(path, (before_s, before_s))
+    with locked(tmp_path, "enhance"):
+        pass
+
+
+def test_a_holder_shows_that_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "TOUCHED_EVERY_S", 0.01)
+    with locked(tmp_path, "enhance"):
+        path = tmp_path / ".enhance.lock" / HOLDER
+        os.utime(path, (0, 0))
+        wait_until(lambda: path.stat().st_mtime > 0)
+
+
+def test_of_many_at_once_one_takes_a_stale_lock(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    put(tmp_path, Holder("here", machine(), gone_process(), "1", "yesterday"))
+    start, stop, taken = context.Event(), context.Event(), context.Queue()
+    crowd = [context.Process(target=hold, args=(tmp_path, start, stop, taken)) for _ in range(8)]
+    for process in crowd:
+        process.start()
+    start.set()
+    results = [taken.get(timeout=30) for _ in crowd]
+    stop.set()
+    for process in crowd:
+        process.join()
+    assert sorted(results) == [False] * 7 + [True]
+    assert list(tmp_path.iterdir()) == []
+
+
+def hold(folder: Path, start, stop, taken) -> None:  # type: ignore[no-untyped-def]
+    start.wait()
+    try:
+        with locked(folder, "enhance"):
+            taken.put(True)
+            stop.wait(30)
+    except ConfigError:
+        taken.put(False)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    limit_s = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < limit_s
+        time.sleep(0.01)
+
+
+def test_leftovers_of_killed_processes_are_removed_and_no_others(tmp_path: Path) -> None:
+    ours = partial_name(tmp_path / "stems" / "a.wav")
+    gone = ours.with_name(ours.name.replace(f".{os.getpid()}.", f".{gone_process()}."))
+    elsewhere = ours.with_name(ours.name.replace(machine(), "node7-1"))
+    old = elsewhere.with_name(elsewhere.name.replace(".a.wav.", ".b.wav."))
+    others = tmp_path / "stems" / "download.part"
+    (tmp_path / "stems").mkdir()
+    for path in (ours, gone, elsewhere, old, others):
+        path.touch()
+    os.utime(old, (0, 0))
+    remove_leftovers(tmp_path)
+    assert {path for path in (tmp_path / "stems").iterdir()} == {ours, elsewhere, others}
