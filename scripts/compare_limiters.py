@@ -26,7 +26,6 @@ import numpy.typing as npt
 import pandas as pd
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from scipy.ndimage import maximum_filter1d
 from scipy.signal import firwin, oaconvolve
 
 from cadenza_remix import audio, pipeline
@@ -68,7 +67,7 @@ class SevenBands:
         ]
         edges = [np.zeros_like(signal), *low_passed, signal]
         bands = np.stack([upper - lower for lower, upper in pairwise(edges)])
-        envelopes = maximum_filter1d(np.abs(bands), 3 * sample_rate // 1000, axis=-1)
+        envelopes = np.abs(bands)
         low, high = np.zeros(signal.shape), np.maximum(envelopes.max(axis=0), 1)
         for _ in range(25):
             middle = (low + high) / 2
