@@ -25,7 +25,7 @@ SUMMARY_COLUMNS = (
     *("group", "name", "pairs", "ears", "left_score", "right_score"),
     *("score", "score_low", "score_high", "clipped_percent"),
 )
-NO_DETAILS = {"status": "", "clipped_percent": math.nan, "seconds": math.nan}
+NO_DETAILS: Mapping[str, Any] = {"status": "", "clipped_percent": math.nan, "seconds": math.nan}
 DIFFERENCE_COLUMNS = (
     *("run", "other", "pairs", "songs", "difference", "difference_low", "difference_high", "songs_better"),
 )
