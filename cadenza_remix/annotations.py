@@ -6,7 +6,7 @@ computation.
 
 import inspect
 import types
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from pydoc import ErrorDuringImport, locate
@@ -80,8 +80,18 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping)
     if issubclass(kind, Collection):
         listed = isinstance(value, Collection) and not isinstance(value, str | Mapping)
-        return listed and all(_fits(one, inner[0]) for one in value if inner)
+        if not listed:
+            return False
+        return all(map(_fits, value, _inner(kind, inner, len(value))))
     return not _is_component(kind)
+
+
+def _inner(kind: type, inner: tuple[Any, ...], length: int) -> Sequence[Any]:
+    """The declared types of the elements, as far as they are: `tuple[int, str]` has one for each."""
+    if issubclass(kind, tuple) and Ellipsis not in inner:
+        return inner
+    is_for_all = len(inner) == 1 or inner[1:] == (Ellipsis,)
+    return inner[:1] * length if is_for_all else ()
 
 
 def _is_component(kind: type) -> bool:
@@ -98,5 +108,8 @@ def _told(hint: Any) -> str:
     if issubclass(kind, Mapping):
         return "named values"
     if issubclass(kind, Collection):
-        return "a list" + (f", each {_told(inner[0])}" if inner else "")
+        elements = [_told(one) for one in _inner(kind, inner, 1)]
+        return "a list" + (
+            f", {'each ' if len(elements) == 1 else ''}{' and '.join(elements)}" if inner else ""
+        )
     return f"a component, a node with {TARGET}"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,16 @@ def stamp(path: Path) -> str:
 def stamps(paths: Iterable[Path]) -> dict[str, str]:
     """The stamp of each file."""
     return {str(path): stamp(path) for path in paths}
+
+
+def content(path: Path) -> str:
+    """A hash of what is in a file, wherever it was copied to; taken once as long as the file stays."""
+    return _content(path, stamp(path))
+
+
+@lru_cache(maxsize=64)
+def _content(path: Path, _stamp: str) -> str:
+    return _sha256(path)
 
 
 def fingerprint(value: Any) -> str:

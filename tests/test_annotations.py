@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from omegaconf import OmegaConf
 
@@ -37,6 +39,8 @@ class Whole:
     parts: Sequence[Part] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     function: Callable[[], None] = print
+    named: tuple[int, str] = (0, "")
+    array: npt.NDArray[np.float64] | None = None
 
 
 def factory(switch: bool, **how: Any) -> Whole:
@@ -56,6 +60,7 @@ def leaf(number: object) -> dict[str, object]:
     "values",
     [
         {"count": 3, "switch": False, "maybe": None, "folder": "a/b", "names": ["a"], "anything": {"a": 1}},
+        {"named": [3, "a"], "array": [0.5, 1]},
         {"maybe": "x", "names": [], "part": leaf(1), "parts": [leaf(INF), leaf(2.5)], "weights": {"a": 1}},
     ],
 )
@@ -75,6 +80,7 @@ def test_values_that_fit(target: str, values: dict[str, object]) -> None:
         ({"folder": 1}, "group.folder is 1; give a path."),
         ({"names": "abc"}, "group.names is 'abc'; give a list, each a text."),
         ({"names": [1]}, "group.names is [1]; give a list, each a text."),
+        ({"named": ["x", "a"]}, "group.named is ['x', 'a']; give a list, a whole number and a text."),
         ({"part": 1}, "group.part is 1; give a component, a node with _target_."),
         ({"part": None}, "group.part is None; give a component, a node with _target_."),
         ({"part": leaf("x")}, "group.part.number is 'x'; give a number."),

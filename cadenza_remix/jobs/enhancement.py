@@ -15,7 +15,7 @@ from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.errors import AudioError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
 from cadenza_remix.jobs.stem_cache import StemCache
-from cadenza_remix.ledger import Record, fingerprint, stamp, stamps
+from cadenza_remix.ledger import Record, content, fingerprint, stamps
 from cadenza_remix.limit import Limiter
 from cadenza_remix.scenes import Job, Outcome, Pair
 
@@ -139,7 +139,7 @@ class Enhancement:
         )
         seconds = round(time.perf_counter() - begin_s, 3)
         mixture = self.music[pair.scene.song].path(MIXTURE)
-        values = {"seconds": seconds, "mixture": stamp(mixture), **separation}
+        values = {"seconds": seconds, "mixture": content(mixture), **separation}
         return Record(self._origin(pair, self.exp_folder), stamps([path]), values)
 
     def _origin(self, pair: Pair, _run: Path) -> str:

@@ -12,7 +12,7 @@ from cadenza_remix import output, pipeline
 from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.errors import AudioError, CadenzaError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
-from cadenza_remix.ledger import Ledger, Record, fingerprint, stamp, stamps
+from cadenza_remix.ledger import Ledger, Record, content, fingerprint, stamps
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.output import Enhanced
 from cadenza_remix.scenes import Job, Outcome, Pair, rng_of
@@ -116,8 +116,8 @@ class Evaluation:
             return ""
         if pair.name not in records:
             return f"{path} is to be made again, which enhance has not done so far; run it again."
-        # Not by which file is older, as clocks jump.
-        if records[pair.name].values.get("mixture") != stamp(mixture):
+        # By content, as clocks jump and music is copied to where it is evaluated.
+        if records[pair.name].values.get("mixture") != content(mixture):
             return f"{path} was made from another {mixture} than there is now; run enhance again."
         return ""
 
