@@ -164,6 +164,9 @@ class ClosedLoop:
         generations: of the search.
         offspring: settings tried in each.
         excerpt_s: length of the excerpt.
+
+    Raises:
+        ConfigError: if a range has nothing within.
     """
 
     metric: Metric
@@ -171,6 +174,15 @@ class ClosedLoop:
     generations: int = 6
     offspring: int = 6
     excerpt_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, (low, high) in self.ranges.items():
+            if not 0 < high - low < np.inf:
+                raise ConfigError(
+                    f"closed_loop.ranges.{name}=[{low}, {high}] should be a number and a higher one; say "
+                    f"~closed_loop.ranges.{name} to keep the limiter's own."
+                )
 
     def start(self, limiter: Limiter) -> npt.NDArray[np.float64]:
         """(settings,): the limiter's own within the ranges, 0 to 1.

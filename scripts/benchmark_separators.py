@@ -1,6 +1,6 @@
-"""Time every separator on 10 s of stereo noise, beside the originals' own code where it can be installed.
+"""Time every separator on stereo noise, beside the originals' own code where it can be installed.
 
-    python scripts/benchmark_separators.py [--only htdemucs scnet …] [--python PYTHON] [--device cuda]
+    python scripts/benchmark_separators.py [--only htdemucs scnet …] [--seconds 3] [--python PYTHON]
 
 Networks get random weights of the published sizes, so nothing is downloaded and nothing is separated; time
 and memory are the same. Each separator has a process of its own with its YAML's settings. A first run of 1 s,
@@ -18,16 +18,17 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SECONDS = 10
-COMMON = f"""
+COMMON = """
 import json, resource, sys, time
 import numpy as np, torch
 choice, device, threads, runs = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+seconds = float(sys.argv[5])
 torch.set_num_threads(threads)
 torch.manual_seed(0)
-heard = (0.1 * np.random.RandomState(0).standard_normal((2, {SECONDS} * 44100))).astype(np.float32)
-def tell(separate, n_parameters):
-    separate(heard[:, :44100])
+def tell(separate, n_parameters, sample_rate=44100):
+    heard = 0.1 * np.random.RandomState(0).standard_normal((2, round(seconds * sample_rate)))
+    heard = heard.astype(np.float32)
+    separate(heard[:, :sample_rate])
     taken = []
     for _ in range(runs):
         begin_s, cpu_begin_s = time.perf_counter(), time.process_time()
@@ -55,7 +56,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from cadenza_remix import demix
 from cadenza_remix.config import CONF, Settings, build
-from cadenza_remix.demix import network
+from cadenza_remix.demix import convtasnet, mdxnet
 from cadenza_remix.demix.weights import WeightsFile
 loaded = {{}}
 def keep(load, paths, device):
@@ -73,6 +74,18 @@ for module in pkgutil.iter_modules(demix.__path__, "cadenza_remix.demix."):
     module = importlib.import_module(module.name)
     for name in instead.keys() & vars(module).keys():
         setattr(module, name, instead[name])
+# These look at what is in their files.
+def convtasnet_tensors(path):
+    speech = "clarity" in choice
+    n_filters, length, hidden, blocks, stacks = (128, 40, 256, 7, 2) if speech else (256, 20, 512, 10, 4)
+    sizes = convtasnet.Sizes(
+        n_filters, length, n_filters, hidden, kernel=3, blocks=blocks, stacks=stacks, sources=2, channels=2
+    )
+    return convtasnet.ConvTasNet(sizes, causal="causal" in choice).state_dict()
+def mdxnet_tensors(path):
+    mixer = {{"linear.weight": torch.rand(8, 10) / 10}}
+    return mixer if path.name == "mixer" else mdxnet.target(path.name).state_dict()
+convtasnet.read_tensors, mdxnet.read_tensors = convtasnet_tensors, mdxnet_tensors
 ConfigStore.instance().store(name="schema", node=Settings)
 with initialize_config_dir(str(CONF), version_base="1.3"):
     keys = [f"separator={{choice}}", f"device={{device}}", f"executor.threads={{threads}}"]
@@ -82,12 +95,12 @@ if node.get("weights", "") is None:
 separator = build(node, "separator")
 def n_parameters():
     return sum(x.numel() for one in loaded.values() for x in one.parameters())
-tell(separator, n_parameters)
+tell(separator, n_parameters, separator.sample_rate)
 """
 DEMUCS_ORIGINAL = f"""{COMMON}{DEMUCS}
 from demucs.apply import BagOfModels, apply_model
 from omegaconf import OmegaConf
-node = OmegaConf.load(sys.argv[5])
+node = OmegaConf.load(sys.argv[6])
 networks = [published(url.rsplit("/", 1)[1].split("-")[0]) for url in node.files]
 segment = None if "htdemucs" in choice else float(node.segments.segment_s)
 bag = BagOfModels(networks, [list(row) for row in node.blend], segment).eval()
@@ -129,6 +142,7 @@ def measure(
         options.device,
         str(options.threads),
         str(options.runs),
+        str(options.seconds),
         *more,
     ]
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
@@ -156,6 +170,7 @@ def main() -> None:
     )
     parser.add_argument("--only", nargs="+", choices=choices, default=choices)
     parser.add_argument("--python", type=Path, help="of an environment with torchaudio and openunmix")
+    parser.add_argument("--seconds", type=float, default=10, help="of noise")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=2)
@@ -169,7 +184,7 @@ def main() -> None:
         beside = f"{theirs['s']:.2f} | {theirs['cpu_s']:.2f} | {theirs['mib']:.0f}" if theirs else "| |"
         print(
             f"| `{choice}` | {ours['parameters'] / 1e6:.1f} | {ours['s']:.2f} | {ours['cpu_s']:.2f} "
-            f"| {ours['s'] / SECONDS:.2f} | {ours['mib']:.0f} | {beside} |",
+            f"| {ours['s'] / options.seconds:.2f} | {ours['mib']:.0f} | {beside} |",
             flush=True,
         )
 

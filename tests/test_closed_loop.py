@@ -141,6 +141,13 @@ def test_settings_that_a_limiter_does_not_have_are_refused() -> None:
         ClosedLoop(Haaqi(), {"ceiling_db": (-12, 0)}).start(HardClip())
 
 
+@pytest.mark.parametrize("ends", [(-6, -6), (0, -12), (-np.inf, 0), (np.nan, 0)])
+def test_a_range_with_nothing_within_is_refused(ends: tuple[float, float]) -> None:
+    told = rf"ranges\.ceiling_db=\[{ends[0]}, {ends[1]}\] should be .*; say ~closed_loop"
+    with pytest.raises(ConfigError, match=told):
+        ClosedLoop(Haaqi(), {"slope": (0, 1), "ceiling_db": ends}).start(Multiband())
+
+
 def test_the_search_finds_the_top_of_a_hill_whatever_the_others_do() -> None:
     tops = np.array([[0.2, 0.9, 0.5], [0.7, 0.1, 0.4]])
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from cadenza_remix.demix import hdemucs, network, openunmix
+from cadenza_remix.demix import bsrnn, bsroformer, convtasnet, hdemucs, network, openunmix
 from cadenza_remix.demix.network import NetworkSeparator, choose_device, load_state
 from cadenza_remix.demix.segments import BaselineChunks, OverlapAdd
 from cadenza_remix.demix.trivial import EqualSplit
@@ -19,6 +19,7 @@ from cadenza_remix.enhance import warn_of_terms
 from cadenza_remix.errors import ConfigError, WeightsError
 from tests.conftest import SAMPLE_RATE, music
 from tests.references.networks import fill_state, golden, run
+from tests.small_networks import SMALL
 
 ONE_PASS = {"shifts": 0, "seed": 0, "swap_channels": False, "flip_polarity": False, "batch_size": None}
 SHORT = OverlapAdd(segment_s=1.0, overlap=0.25)
@@ -159,6 +160,58 @@ def test_stems_do_not_depend_on_the_batch_size(
     one, three = (of_weights(*given, batch_size=size)(MIXTURE) for size in (1, 3))
     for source, stem in one.items():
         np.testing.assert_allclose(three[source], stem, atol=1e-5 * np.abs(stem).max())
+
+
+def load_small_openunmix(_: tuple[Path, ...]) -> nn.Module:
+    return openunmix.OpenUnmix()
+
+
+def load_small_bsroformer(_: tuple[Path, ...]) -> nn.Module:
+    return bsroformer.Load(n_sources=4, width=8, depth=1, hop=512, mask_expansion=1).network()
+
+
+def load_small_bsrnn(_: tuple[Path, ...]) -> nn.Module:
+    return bsrnn.BandSplitRnns()
+
+
+def load_small_convtasnet(_: tuple[Path, ...]) -> nn.Module:
+    return convtasnet.ConvTasNet(replace(SMALL, sources=4), causal=True)
+
+
+@pytest.mark.parametrize(
+    ("load", "least"),
+    [
+        (load_small_openunmix, 2049),
+        (load_small_bsroformer, 1025),
+        (load_small_bsrnn, 1025),
+        (load_small_convtasnet, 20),
+    ],
+)
+def test_snippets_go_through_with_what_is_around_them(load, least: int, monkeypatch) -> None:
+    monkeypatch.setattr(openunmix, "HIDDEN", 8)
+    for name, value in {"WIDTH": 8, "LSTM_WIDTH": 8, "MASK_WIDTH": 8, "DEPTH": 1}.items():
+        monkeypatch.setattr(bsrnn, name, value)
+    torch.manual_seed(0)
+    whole = of_weights(load, Path(load.__name__))
+    made = network._loaded(load, (Path(load.__name__),), torch.device("cpu"))
+    for samples in (1, least // 2, least - 1):
+        short = MIXTURE[:, SAMPLE_RATE:][:, :samples]
+        stems = np.stack(list(whole(short).values()))
+        before = (least - samples) // 2
+        heard = np.pad(short, ((0, 0), (before, least - samples - before)))
+        with torch.inference_mode():
+            expected = made(torch.from_numpy(heard)[None])[0].numpy()
+        assert np.abs(stems).max() > 0
+        np.testing.assert_array_equal(stems, expected[..., before : before + samples])
+    # The last segment of a long track may be as short.
+    ends_short = replace(whole, segments=OverlapAdd(segment_s=0.5, overlap=0.0, fade=0.0, end="short"))
+    track = MIXTURE[:, : SAMPLE_RATE // 2 + 1]
+    last = np.stack(list(ends_short(track).values()))[..., -1]
+    before = (least - 1) // 2
+    heard = np.pad(track[:, -1 - before :], ((0, 0), (0, least - 1 - before)))
+    with torch.inference_mode():
+        expected = made(torch.from_numpy(heard)[None])[0].numpy()
+    np.testing.assert_array_equal(last, expected[..., before])
 
 
 def test_a_batch_holds_segments_of_one_length_and_no_more_than_asked_for() -> None:

@@ -144,6 +144,7 @@ def test_what_no_plan_is_is_refused(wrong: dict[str, Any], told: str) -> None:
     [
         (0, 0.25, "segment_s=0 "),
         (-1, 0.25, "segment_s=-1 "),
+        (np.inf, 0.25, "segment_s=inf "),
         (10, 1, "overlap=1 "),
         (10, -0.1, "overlap=-0.1 "),
     ],

@@ -96,6 +96,11 @@ class BandSplitRnns(nn.Module):
         )
         self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
 
+    @staticmethod
+    def valid_length(n_samples: int) -> int:
+        """The least that it takes for so many samples: more than half a window, which is mirrored."""
+        return max(n_samples, WINDOW // 2 + 1)
+
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate (batch, 2, samples), longer than half a window, into (batch, 4, 2, samples)."""
         flat = mixture.flatten(0, 1)

@@ -190,9 +190,14 @@ class ConvTasNet(nn.Module):
         self.encoder = Encoder(sizes)
         self.separator = Separator(sizes, causal=causal)
         self.decoder = Decoder(sizes)
+        self.filter_length = sizes.filter_length
+
+    def valid_length(self, n_samples: int) -> int:
+        """The least that it takes for so many samples: a filter's length."""
+        return max(n_samples, self.filter_length)
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """Separate (batch, channels, samples) into (batch, sources, channels, samples)."""
+        """Separate (batch, channels, samples), a filter's length or more, into (batch, sources, …)."""
         frames = self.encoder(mixture)
         masks = self.separator(frames)
         estimates: Tensor = self.decoder(masks * frames[:, None])

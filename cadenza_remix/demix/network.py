@@ -35,8 +35,9 @@ class NetworkSeparator:
     Attributes:
         load: makes the network from the paths of its weights; it maps (batch, channels, samples) to
             (batch, sources, channels, samples), each item on its own account. If it has a method
-            `valid_length`, as some of `demucs`, every segment is given to it with so many samples, its own in
-            the middle. It may be an `nn.ModuleList` of networks, which are averaged.
+            `valid_length`, as some of `demucs` and all that take no snippets, every segment is given to it
+            with so many samples, its own in the middle. It may be an `nn.ModuleList` of networks, which are
+            averaged.
         weights: the files, found and hashed.
         sources: names of the stems, in the order that the network gives them.
         standardised: whether the network was trained on mixtures with mean 0 and standard deviation 1; every

@@ -6,6 +6,7 @@ plans go through the same loop, so memory holds a few pieces at a time whatever 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 import numpy as np
@@ -173,5 +174,5 @@ class BaselineChunks:
 
 
 def _check(segment_s: float) -> None:
-    if not segment_s > 0:
-        raise ConfigError(f"segment_s={segment_s} should be above 0; try 10.")
+    if not 0 < segment_s < inf:
+        raise ConfigError(f"segment_s={segment_s} should be above 0 and finite; try 10.")
