@@ -262,6 +262,8 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             run = complete(config, name, HydraConfig.get().runtime.choices)
             # Read by linear algebra when it is imported, here and in the workers: cores are shared by jobs.
             os.environ["OMP_NUM_THREADS"] = str(run.settings.executor.threads)
+            if run.is_demo and run.choices["experiment"] != "demo":
+                print("path.root is not given, so this is about the embedded demo.")
             succeeded = work(run)
         except CadenzaError as error:
             _fail(str(error))

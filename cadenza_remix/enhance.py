@@ -40,6 +40,8 @@ def enhance(run: Run) -> bool:
     music = read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate)
     given_stems = music if settings.stems.lower() == "true" else stems_in(Path(settings.stems), music)
     depends_on = {
+        "path.root": settings.path.root,  # another one is other music under the same names
+        "split": settings.split,
         "stems": settings.stems,
         "separator": _identity(settings.separator, separator) if separated else None,
         "amplifier": settings.amplifier,

@@ -22,7 +22,7 @@ def evaluate(run: Run) -> bool:
     from cadenza_remix.jobs.run import filling, report_failures, run_jobs
     from cadenza_remix.ledger import provenance
     from cadenza_remix.metrics.base import Metric
-    from cadenza_remix.results import SCORES, failure, table_path, write_scores
+    from cadenza_remix.results import SCORES, failure, table_path, write_failures, write_scores
     from cadenza_remix.shards import remove_scores, take_songs
 
     settings, path, shard = run.settings, run.settings.path, run.settings.shard
@@ -69,6 +69,8 @@ def evaluate(run: Run) -> bool:
             table = table_path(folder, SCORES, shard.suffix)
             print(f"evaluate: {len(own) - len(failures)} of {len(own)} scores in {table}")
             failures += score_separation(folder, settings, pairs, work.music)
+            if shard.count == 1:
+                write_failures(folder, "merge", [])  # what an earlier one missed has been told anew
             succeeded &= report_failures(folder, "evaluate", failures, shard.suffix)
         return succeeded
 
