@@ -44,6 +44,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="of each song")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    # A shell in the background has SIGINT ignored, and the commands would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stress = Stress(options.folder.resolve(), random.Random(options.seed))
     stress.make_music(options.seconds)
     stress.run_quietly()
