@@ -96,8 +96,8 @@ def write_challenge(root: Path, titles: list[str]) -> Path:
     for seed, name in enumerate(names):
         stems = music(seed)
         stems["mixture"] = np.sum(list(stems.values()), axis=0)
-        for signal, samples in stems.items():
-            write_wav(root / "audio/at_mic_music/train" / name / f"{signal}.wav", samples)
+        for source, samples in stems.items():
+            write_wav(root / "audio/at_mic_music/train" / name / f"{source}.wav", samples)
     frequencies = [250, 500, 1000, 2000, 3000, 4000, 6000, 8000]
     people = {"L0001": 20, "L0002": 45}
     scene = {"head_loudspeaker_positions": "hlp_0001"}
