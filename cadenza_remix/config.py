@@ -27,7 +27,7 @@ from cadenza_remix import __version__
 from cadenza_remix.annotations import wrong_values
 from cadenza_remix.device import check_device_name
 from cadenza_remix.errors import CadenzaError, ConfigError
-from cadenza_remix.interruption import interruptible
+from cadenza_remix.interruption import interruptible, work_begins
 
 HERE = Path(__file__).resolve().parent
 # conf/ lies beside the package in a checkout and inside it when installed.
@@ -258,6 +258,7 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
 
     def task(config: Any) -> None:
         began.append(name)  # whatever is raised before is about the arguments
+        work_begins()
         try:
             run = complete(config, name, HydraConfig.get().runtime.choices)
             # Read by linear algebra when it is imported, here and in the workers: cores are shared by jobs.
