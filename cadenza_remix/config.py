@@ -1,4 +1,4 @@
-"""Settings: what they are called, what type they have, and how they become components.
+"""From the command line to settings and components.
 
 This is the only module that knows Hydra. It imports nothing heavy, so that `--help` answers at once.
 """
@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +27,7 @@ from cadenza_remix.annotations import wrong_values
 from cadenza_remix.device import check_device_name
 from cadenza_remix.errors import CadenzaError, ConfigError
 from cadenza_remix.interruption import interruptible, work_begins
+from cadenza_remix.settings import ExecutorSettings, Settings
 
 HERE = Path(__file__).resolve().parent
 # conf/ lies beside the package in a checkout and inside it when installed.
@@ -35,7 +35,6 @@ CONF = next(folder for folder in (HERE / "conf", HERE.parent / "conf") if folder
 DEMO_ROOT = "exp/demo"
 DEMO_EXPERIMENT = "experiment=demo"
 INDECISIVE = ("device", "threads", "batch_size", "allow_download", "licence", "source_url")
-REQUEUED_WITHIN_S = 240.0  # longer than `lock.STALE_AFTER_S`
 EXIT_FAILED = 1
 EXIT_USAGE = 2  # of Python's own parser
 
@@ -84,152 +83,6 @@ RANGES = {
     "executor.workers": (0, 1000),
     "executor.threads": (1, 1000),
 }
-
-
-@dataclass
-class PathSettings:
-    """Where everything lies; relative paths start where the user stands."""
-
-    root: Path | None
-    metadata_dir: Path
-    hrtf_dir: Path
-    gains_file: Path
-    head_loudspeaker_positions_file: Path
-    listeners_file: Path
-    scenes_file: Path
-    scene_listeners_file: Path
-    music_dir: Path | None
-    music_file: Path | None
-    output_music_dir: Path
-    output_music_file: Path
-    exp_folder: Path
-
-    def inputs(self) -> list[Path]:
-        """The metadata files that say what is to be done."""
-        files = (self.scenes_file, self.scene_listeners_file, self.gains_file, self.listeners_file)
-        return [*files, self.given("music_file")]
-
-    def given(self, key: str) -> Path:
-        """A path that `complete` has filled in."""
-        value = getattr(self, key)
-        assert isinstance(value, Path)
-        return value
-
-
-class Loudness(Enum):
-    """What the signals at the microphones are levelled by."""
-
-    each = "each"
-    shared = "shared"
-
-
-@dataclass
-class PrepareSettings:
-    """How music at the microphones is made."""
-
-    loudness: Loudness
-    scenes_per_song: int | None
-    listeners_per_scene: int | None
-
-
-@dataclass
-class NalrSettings:
-    """The hearing-aid prescription."""
-
-    nfir: int
-
-
-@dataclass
-class EvaluateSettings:
-    """How scores are computed."""
-
-    small_test: bool
-    set_random_seed: bool
-
-    @property
-    def every_nth(self) -> int:
-        """Which pairs are used: every one, or every 15th as in the reference recipe's small test."""
-        return 15 if self.small_test else 1
-
-
-@dataclass
-class PackSettings:
-    """How a submission is packed."""
-
-    file: Path
-
-
-@dataclass
-class ShardSettings:
-    """Which of several tasks of a cluster this is."""
-
-    index: int
-    count: int
-
-    def check(self) -> None:
-        """Refuse what is no part of a whole.
-
-        Raises:
-            ConfigError: if there is no such task.
-        """
-        if self.count < 1:
-            raise ConfigError(f"shard.count={self.count}; expected 1 or more: say how many tasks there are.")
-        if not 0 <= self.index < self.count:
-            raise ConfigError(
-                f"shard.index={self.index} of shard.count={self.count}; expected 0 to {self.count - 1}: "
-                "correct either, as sbatch --array=0-3 goes with shard.count=4."
-            )
-
-    @property
-    def wait_s(self) -> float:
-        """How long to wait for who does the same: a killed task seems alive to other machines for a while."""
-        return REQUEUED_WITHIN_S if self.count > 1 else 0
-
-    @property
-    def suffix(self) -> str:
-        """What the names of this task's tables end in, the same as in the reference recipe's batches."""
-        return f"_{self.index + 1}-{self.count}" if self.count > 1 else ""
-
-
-@dataclass
-class ExecutorSettings:
-    """Who does the jobs."""
-
-    workers: int | None
-    threads: int
-    timeout_s: float | None
-
-
-@dataclass
-class Settings:
-    """One schema for all commands; the comments are in conf/config.yaml."""
-
-    name: str | None
-    split: str
-    stems: str
-    keep_stems: bool
-    stem_cache: Path | None
-    stem_cache_gb: float
-    overwrite: bool
-    runs: list[Path] | None
-    path: PathSettings
-    sample_rate: int
-    remix_sample_rate: int
-    HAAQI_sample_rate: int
-    truncate: bool
-    device: str
-    prepare: PrepareSettings
-    nalr: NalrSettings
-    evaluate: EvaluateSettings
-    pack: PackSettings
-    shard: ShardSettings
-    executor: ExecutorSettings
-    head: Any
-    amplifier: Any
-    limiter: Any
-    metric: Any
-    separator: Any = None  # chosen by the user or an experiment
-    closed_loop: Any = None  # likewise
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-from cadenza_remix.config import PathSettings, Run, Settings, ShardSettings
+from cadenza_remix.config import Run
 from cadenza_remix.datasets.demo import write_demo
 from cadenza_remix.errors import CadenzaError
 from cadenza_remix.lock import locked
 from cadenza_remix.prepare import prepare
+from cadenza_remix.settings import PathSettings, Settings, ShardSettings
 
 WAIT_S = 600  # for another process that makes them
 

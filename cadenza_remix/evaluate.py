@@ -5,8 +5,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cadenza_remix.config import Run, Settings, build, command, decisive, flatten, named
+from cadenza_remix.config import Run, build, command, decisive, flatten, named
 from cadenza_remix.parallel import import_early
+from cadenza_remix.settings import Settings
 
 if TYPE_CHECKING:  # --help and --cfg answer at once
     from cadenza_remix.datasets.challenge import Music

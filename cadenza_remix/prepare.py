@@ -1,8 +1,9 @@
 """Bring dry music to the hearing-aid microphones: the mixture and every stem, for every song and head."""
 
-from cadenza_remix.config import Loudness, Run, Settings, build, command
+from cadenza_remix.config import Run, build, command
 from cadenza_remix.errors import MetadataError
 from cadenza_remix.parallel import import_early, run_all
+from cadenza_remix.settings import Loudness, Settings
 
 
 def prepare(run: Run) -> bool:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cadenza_remix.config import PathSettings, Run, Settings, command
+from cadenza_remix.config import Run, command
 from cadenza_remix.errors import MetadataError
 from cadenza_remix.parallel import import_early
+from cadenza_remix.settings import PathSettings, Settings
 
 if TYPE_CHECKING:  # --help and --cfg answer at once
     import pandas as pd

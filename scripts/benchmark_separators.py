@@ -55,7 +55,8 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from cadenza_remix import demix
-from cadenza_remix.config import CONF, Settings, build
+from cadenza_remix.settings import Settings
+from cadenza_remix.config import CONF, build
 from cadenza_remix.demix import convtasnet, mdxnet
 from cadenza_remix.demix.weights import WeightsFile
 loaded = {{}}

@@ -50,6 +50,7 @@ from cadenza_remix.demix.network import load_state
 from cadenza_remix.demix.weights import read_tensors
 from cadenza_remix.errors import CadenzaError
 from cadenza_remix.jobs.lists import write_scene_listeners, write_scenes
+from cadenza_remix.settings import Settings
 
 TIME_LIMIT_S = 30.0  # a case takes some milliseconds, on a busy machine a hundred times that
 MEMORY_LIMIT_BYTES = 2 << 30  # beyond what the imports take
@@ -477,7 +478,7 @@ def hostile_cells(content: bytes, rng: random.Random) -> bytes:
 def hostile_words(content: bytes, rng: random.Random) -> bytes:
     """The same arguments, some with another value, key or prefix."""
     words = rng.sample(content.decode().split("\n"), rng.randint(1, 4))
-    keys = [*config._keys(config.Settings), "hydra.run.dir", "nowhere", ""]
+    keys = [*config._keys(Settings), "hydra.run.dir", "nowhere", ""]
     for _ in range(rng.randint(1, 2)):
         index = rng.randrange(len(words))
         key, _, value = words[index].partition("=")

@@ -10,9 +10,10 @@ import pytest
 
 from cadenza_remix import __version__, audio, config
 from cadenza_remix.amplify.nalr import Nalr
-from cadenza_remix.config import RENAMED_KEYS, Settings, _keys, renamed
+from cadenza_remix.config import RENAMED_KEYS, _keys, renamed
 from cadenza_remix.listener import Listener
 from cadenza_remix.metrics import rates
+from cadenza_remix.settings import Settings
 
 HEAVY = ("numpy", "scipy", "torch", "pandas", "numba", "soundfile")
 

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from cadenza_remix.config import CONF, Settings, build
+from cadenza_remix.config import CONF, build
 from cadenza_remix.demix import bsrnn, bsroformer, demucs_v2, scnet
 from cadenza_remix.demix.base import SOURCES, Separator
 from cadenza_remix.demix.network import NetworkSeparator
@@ -18,6 +18,7 @@ from cadenza_remix.errors import AudioError
 from cadenza_remix.listener import Listener
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.pipeline import separate
+from cadenza_remix.settings import Settings
 from tests.conftest import SAMPLE_RATE, music
 from tests.references.demucs_files import HYBRID, TRANSFORMER, write_network
 from tests.small_networks import (

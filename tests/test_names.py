@@ -8,10 +8,11 @@ from omegaconf import OmegaConf
 
 from cadenza_remix import config, interruption, ledger, results
 from cadenza_remix.__main__ import COMMANDS
-from cadenza_remix.config import CONF, RENAMED_KEYS, Settings, _keys
+from cadenza_remix.config import CONF, RENAMED_KEYS, _keys
 from cadenza_remix.demix.base import Separator
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.report import REPORT
+from cadenza_remix.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
