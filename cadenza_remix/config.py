@@ -141,7 +141,7 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
         refuse_unknown_options(sys.argv[1:])
         refuse_renamed_keys(sys.argv[1:])
-        sys.argv += demo_by_default(sys.argv[1:])
+        sys.argv[1:] = with_demo_by_default(sys.argv[1:])
         ConfigStore.instance().store(name="schema", node=Settings)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, to be told in one sentence
         try:
@@ -230,10 +230,15 @@ def renamed(key: str) -> str | None:
     return None
 
 
-def demo_by_default(arguments: list[str]) -> list[str]:
-    """The experiment to add where neither data nor a system is named."""
+def with_demo_by_default(arguments: list[str]) -> list[str]:
+    """The arguments, with the demo's experiment where neither data nor a system is named."""
     chosen = ("path.root=", "experiment=", "separator=", "stems=", "runs=")
-    return [] if any(argument.startswith(chosen) for argument in arguments) else [DEMO_EXPERIMENT]
+    if any(argument.startswith(chosen) for argument in arguments):
+        return arguments
+    # Python's parser wants all keys in one place.
+    keys = [number for number, argument in enumerate(arguments) if re.match(r"[^-].*=", argument)]
+    place = keys[0] if keys else len(arguments)
+    return [*arguments[:place], DEMO_EXPERIMENT, *arguments[place:]]
 
 
 def complete(config: Any, command_name: str, choices: Any) -> Run:
@@ -261,7 +266,8 @@ def complete(config: Any, command_name: str, choices: Any) -> Run:
     _refuse_impossible_numbers(flatten(settings))
     _check_timeout(settings.executor)
     settings.shard.check()
-    return Run(settings, is_demo, dict(choices))
+    in_order = f"[{','.join(settings.correction)}]"  # Hydra tells no choices of a group with several
+    return Run(settings, is_demo, dict(choices) | {"correction": in_order})
 
 
 def _check_timeout(executor: ExecutorSettings) -> None:
@@ -275,10 +281,12 @@ def _check_timeout(executor: ExecutorSettings) -> None:
 def _refuse_unread_keys(config: Any) -> None:
     """`+key=value` adds a key to Hydra's configuration even where the schema has none."""
     known = _keys(Settings)
-    groups = ("amplifier", "closed_loop", "head", "limiter", "metric", "separator")
-    chosen = [group for group in groups if config[group] and "_target_" in config[group]]
+    groups = ("amplifier", "closed_loop", "head", "limiter", "metric", "mixture_blend", "separator")
+    nodes = {group: config[group] for group in groups}
+    nodes |= {f"correction.{name}": node for name, node in config.correction.items()}
+    chosen = tuple(f"{name}." for name, node in nodes.items() if node and "_target_" in node)
     for key in flatten(OmegaConf.to_container(config, throw_on_missing=False)):
-        if key.split(".")[0] in chosen:
+        if key.startswith(chosen):
             continue  # checked by its constructor
         told = renamed(key)
         if told:

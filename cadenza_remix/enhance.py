@@ -27,6 +27,9 @@ def enhance(run: Run) -> bool:
     settings, path, shard = run.settings, run.settings.path, run.settings.shard
     separated = settings.stems == "separate"
     separator = build(settings.separator, "separator", Separator) if separated else None
+    corrected = settings.correction
+    corrections = tuple(build(node, f"correction.{name}") for name, node in corrected.items())
+    blend = build(settings.mixture_blend, "mixture_blend") if settings.mixture_blend else None
     amplifier, limiter = build(settings.amplifier, "amplifier"), build(settings.limiter, "limiter")
     closed_loop = build(settings.closed_loop, "closed_loop") if settings.closed_loop else None
     if closed_loop:
@@ -44,6 +47,8 @@ def enhance(run: Run) -> bool:
         "split": settings.split,
         "stems": settings.stems,
         "separator": _identity(settings.separator, separator) if separated else None,
+        "correction": {"in_order": list(corrected), **corrected} if corrected else None,
+        "mixture_blend": settings.mixture_blend,
         "amplifier": settings.amplifier,
         "limiter": settings.limiter,
         "closed_loop": settings.closed_loop,
@@ -57,6 +62,8 @@ def enhance(run: Run) -> bool:
         music=music,
         given_stems=None if separated else given_stems,
         separator=separator,
+        corrections=corrections,
+        mixture_blend=blend,
         amplifier=amplifier,
         limiter=limiter,
         closed_loop=closed_loop,

@@ -12,6 +12,7 @@ from cadenza_remix.amplify.base import Amplifier
 from cadenza_remix.amplify.nalr import Nalr
 from cadenza_remix.audio import Float, check_finite, resample, rms
 from cadenza_remix.demix.base import Separator, Stems
+from cadenza_remix.demix.correction import Correction
 from cadenza_remix.errors import AudioError, ConfigError
 from cadenza_remix.hrtf import Head, to_microphones
 from cadenza_remix.limit import Limiter
@@ -19,7 +20,7 @@ from cadenza_remix.listener import Listener
 from cadenza_remix.loudness import amplitude, integrated_loudness, matching_gain_db
 from cadenza_remix.metrics.base import Metric, score_each
 from cadenza_remix.output import Enhanced
-from cadenza_remix.remix import remix
+from cadenza_remix.remix import MixtureBlend, remix
 from cadenza_remix.search import evolve
 
 # The ideal signal that every system is scored against; nothing a user sets can reach it.
@@ -60,15 +61,32 @@ def separate(separator: Separator, mixture: npt.NDArray[np.float32], *, sample_r
             f"has {len(mixture)} at {sample_rate} Hz: choose another separator or resample the music."
         )
     stems = separator(mixture)
+    _check_stems(stems, separator.sources, mixture, "separator")
+    return stems
+
+
+def correct(corrections: Iterable[Correction], stems: Stems, mixture: npt.NDArray[np.float32]) -> Stems:
+    """Improve separated stems, one correction after the other.
+
+    Raises:
+        AudioError: if a correction does not fit the stems, or does not keep its contract.
+    """
+    for correction in corrections:
+        corrected = correction(stems, mixture)
+        _check_stems(corrected, stems, mixture, "correction")
+        stems = corrected
+    return stems
+
+
+def _check_stems(stems: Stems, sources: Iterable[str], mixture: npt.NDArray[np.float32], maker: str) -> None:
     shapes = {source: stem.shape for source, stem in stems.items()}
-    if shapes != dict.fromkeys(separator.sources, mixture.shape):
+    if shapes != dict.fromkeys(sources, mixture.shape):
         raise AudioError(
-            f"The separator returned {shapes}; expected {list(separator.sources)}, each {mixture.shape}: "
-            "mend the separator."
+            f"The {maker} returned {shapes}; expected {list(sources)}, each {mixture.shape}: "
+            f"mend the {maker}."
         )
     for source, stem in stems.items():
-        check_finite(stem, f"The separated stem {source!r}")
-    return stems
+        check_finite(stem, f"The stem {source!r} of the {maker}")
 
 
 def remix_scene(
@@ -77,6 +95,7 @@ def remix_scene(
     mixture: npt.NDArray[np.float32],
     *,
     sample_rate: int,
+    blend: MixtureBlend | None = None,
 ) -> npt.NDArray[Float]:
     """Rebalance stems as a scene asks, at the mixture's loudness.
 
@@ -84,7 +103,7 @@ def remix_scene(
         AudioError: if the scene asks for sources that are not among the stems.
     """
     check_sources(stems, gains_db)
-    return remix(stems, gains_db, mixture, sample_rate=sample_rate)
+    return remix(stems, gains_db, mixture, sample_rate=sample_rate, blend=blend)
 
 
 def check_sources(sources: Iterable[str], gains_db: Mapping[str, float]) -> None:

@@ -1,6 +1,6 @@
 """What the settings are called and what type they have; conf/config.yaml says what they do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -152,5 +152,7 @@ class Settings:
     amplifier: Any
     limiter: Any
     metric: Any
+    correction: dict[str, Any] = field(default_factory=dict)  # by the name of the choice
     separator: Any = None  # chosen by the user or an experiment
+    mixture_blend: Any = None  # likewise
     closed_loop: Any = None  # likewise

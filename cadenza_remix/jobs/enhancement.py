@@ -12,11 +12,13 @@ from cadenza_remix import output, pipeline
 from cadenza_remix.amplify.base import Amplifier
 from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.demix.base import Separator, Stems
+from cadenza_remix.demix.correction import Correction
 from cadenza_remix.errors import AudioError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
 from cadenza_remix.jobs.stem_cache import StemCache
 from cadenza_remix.ledger import Record, content, fingerprint, stamps
 from cadenza_remix.limit import Limiter
+from cadenza_remix.remix import MixtureBlend
 from cadenza_remix.scenes import Job, Outcome, Pair
 
 Signal = npt.NDArray[np.float32]
@@ -31,13 +33,15 @@ class Enhancement:
         music: where each song at the microphones lies.
         given_stems: where each song's stems lie, if they are not to be separated.
         separator: takes the mixture apart where no stems are given.
+        corrections: improve the stems, in this order.
+        mixture_blend: brings some of the mixture back into the remix, if it is to.
         amplifier: makes the remix audible.
         limiter: fits it into full scale.
         closed_loop: chooses the limiter's settings, if it is to.
         sample_rate: Hz, of the music.
         output_sample_rate: Hz, of the enhanced signals.
         truncate: cut samples to 16 bits instead of rounding them.
-        keep_stems: write the separated stems to `<exp_folder>/stems`.
+        keep_stems: write the corrected stems to `<exp_folder>/stems`.
         stem_cache: keeps the separated stems for other runs, if it is to.
     """
 
@@ -45,6 +49,8 @@ class Enhancement:
     music: Mapping[str, Music]
     given_stems: Mapping[str, Music] | None
     separator: Separator | None
+    corrections: tuple[Correction, ...]
+    mixture_blend: MixtureBlend | None
     amplifier: Amplifier
     limiter: Limiter
     closed_loop: pipeline.ClosedLoop | None
@@ -90,33 +96,36 @@ class Enhancement:
     def _bytes_to_write(self, job: Job, samples: int) -> float:
         missing = sum(not output.enhanced_path(self.exp_folder, pair).exists() for pair in job.pairs)
         enhanced = missing * output.flac_bytes(samples / self.sample_rate * self.output_sample_rate)
-        kept = self.keep_stems and self.separator and not (self.exp_folder / "stems" / job.song).exists()
-        sources = self.separator.sources if kept and self.separator else ()
-        return enhanced + len(sources) * 2 * samples * np.dtype(np.float32).itemsize
+        kept = self.keep_stems and not (self.exp_folder / "stems" / job.song).exists()
+        stems = len(job.pairs[0].scene.gains_db) if kept else 0
+        return enhanced + stems * 2 * samples * np.dtype(np.float32).itemsize
 
     def _begin(self, pairs: Sequence[Pair]) -> DoPair:
         song = pairs[0].scene.song
         mixture = self.music[song].mixture()
         begin_s = time.perf_counter()
-        stems = self._stems(pairs[0], mixture)
+        stems = pipeline.correct(self.corrections, self._stems(pairs[0], mixture), mixture)
+        self._keep(song, stems)
         share_s = round((time.perf_counter() - begin_s) / len(pairs), 3)
         separation = {} if self.given_stems else {"separation_seconds": share_s}
 
-        remix = remix_once_per_scene(pairs, stems, mixture, sample_rate=self.sample_rate)
+        remix = remix_once_per_scene(
+            pairs, stems, mixture, sample_rate=self.sample_rate, blend=self.mixture_blend
+        )
         return lambda pair, _: {self.exp_folder: self._enhance(pair, remix(pair), separation)}
 
     def _stems(self, pair: Pair, mixture: Signal) -> Stems:
-        song = pair.scene.song
         if self.given_stems:
-            return self.given_stems[song].stems(pair.scene.gains_db)
+            return self.given_stems[pair.scene.song].stems(pair.scene.gains_db)
         assert self.separator is not None
         separate = self.stem_cache.separate if self.stem_cache else pipeline.separate
-        stems = separate(self.separator, mixture, sample_rate=self.sample_rate)
+        return separate(self.separator, mixture, sample_rate=self.sample_rate)
+
+    def _keep(self, song: str, stems: Stems) -> None:
         if self.keep_stems:
             for source, stem in stems.items():
                 path = self.exp_folder / "stems" / song / f"{source}.wav"
                 output.write_float(path, stem, sample_rate=self.sample_rate)
-        return stems
 
     def _enhance(self, pair: Pair, remixed: Signal, separation: Mapping[str, float]) -> Record:
         begin_s = time.perf_counter()
@@ -147,6 +156,7 @@ class Enhancement:
         if self.given_stems:
             given = self.given_stems[pair.scene.song]
             inputs += [given.path(source) for source in pair.scene.gains_db]
-        components = (self.separator, self.amplifier, self.limiter, self.closed_loop)
+        remixing = (self.separator, self.corrections, self.mixture_blend)
+        components = (*remixing, self.amplifier, self.limiter, self.closed_loop)
         form = (self.sample_rate, self.output_sample_rate, self.truncate)
         return fingerprint((pair, stamps(inputs), components, form))

@@ -13,6 +13,7 @@ from cadenza_remix.audio import Float
 from cadenza_remix.errors import CadenzaError, DiskError
 from cadenza_remix.ledger import Ledger, Record
 from cadenza_remix.parallel import describe
+from cadenza_remix.remix import MixtureBlend
 from cadenza_remix.scenes import Job, Outcome, Pair
 
 logger = logging.getLogger(__name__)
@@ -73,13 +74,14 @@ def remix_once_per_scene(
     mixture: npt.NDArray[np.float32],
     *,
     sample_rate: int,
+    blend: MixtureBlend | None = None,
 ) -> Callable[[Pair], npt.NDArray[Float]]:
     """Give the remix of a pair's scene; pairs of a scene follow each other, so the last one is kept."""
     gains_db = {pair.scene.name: pair.scene.gains_db for pair in pairs}
 
     @lru_cache(maxsize=1)
     def remix(scene: str) -> npt.NDArray[Float]:
-        return pipeline.remix_scene(stems, gains_db[scene], mixture, sample_rate=sample_rate)
+        return pipeline.remix_scene(stems, gains_db[scene], mixture, sample_rate=sample_rate, blend=blend)
 
     return lambda pair: remix(pair.scene.name)
 
