@@ -340,7 +340,7 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
         component = hydra.utils.instantiate(node, _convert_="all")  # plain lists and dictionaries
     except InstantiationException as error:
         if isinstance(error.__cause__, CadenzaError):  # said in the component's own words
-            raise error.__cause__ from None
+            raise _where_it_stands(error.__cause__, group, error) from None
         reason = str(error.__cause__ or error).splitlines()[0]
         raise ConfigError(
             f"{group}: {node.get('_target_')} cannot be made ({reason}); correct its YAML."
@@ -349,6 +349,14 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
     if missing:
         raise ConfigError(f"{group}: {node.get('_target_')} lacks {', '.join(missing)}; add it to the class.")
     return component
+
+
+def _where_it_stands(told: CadenzaError, group: str, error: InstantiationException) -> CadenzaError:
+    """What a component objects to; a member of an ensemble does not know where its keys stand."""
+    inner = re.search(r"full_key: (\S+)", str(error))
+    if not inner:
+        return told
+    return type(told)(str(told).replace(f"{group}.", f"{group}.{inner[1]}."))
 
 
 def _attributes(contract: type | None) -> list[str]:

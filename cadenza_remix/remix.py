@@ -15,8 +15,8 @@ from cadenza_remix.loudness import amplitude, integrated_loudness, match_loudnes
 class MixtureBlend:
     """Brings some of the mixture back into the remix, which hides what the separation has spoilt.
 
-    After USTC's entry (T003), whose paper says "mixed … with a weight of 0.15" before the loudness is matched;
-    see conf/mixture_blend for both readings.
+    After USTC's entry (T003), whose paper says that both are mixed "with a weight of 0.15" before the
+    loudness is matched; conf/mixture_blend has both readings of that.
 
     Attributes:
         remix: the weight of the rebalanced stems.
@@ -33,8 +33,7 @@ class MixtureBlend:
         """Check the weights."""
         if not np.isfinite([self.remix, self.mixture]).all() or self.remix == self.mixture == 0:
             raise ConfigError(
-                f"mixture_blend has the weights {self.remix} and {self.mixture}; give two numbers, one of them "
-                "not 0."
+                f"mixture_blend has weights {self.remix} and {self.mixture}; give two numbers, not both 0."
             )
 
     def __call__(self, remixed: npt.NDArray[Float], mixture: npt.NDArray[np.floating]) -> npt.NDArray[Float]:

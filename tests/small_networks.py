@@ -1,5 +1,6 @@
 """Files of small networks in the published layouts, where the real sizes would take too long."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ SMALL = Sizes(
 )
 
 
-def write_convtasnet(path: Path, *, causal: bool) -> Path:
+def write_convtasnet(path: Path, *, causal: bool, sources: int = 2) -> Path:
     torch.manual_seed(0)
-    torch.save(ConvTasNet(SMALL, causal=causal).state_dict(), path)
+    torch.save(ConvTasNet(replace(SMALL, sources=sources), causal=causal).state_dict(), path)
     return path
 
 
@@ -26,6 +27,7 @@ def shrink_mdxnet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_mdxnet(folder: Path) -> Path:
     """A Lightning checkpoint for each source, and the mixer of the submission."""
+    folder.mkdir(exist_ok=True)
     torch.manual_seed(0)
     for source in mdxnet.SOURCES:
         state = mdxnet.target(source, levels=1).state_dict()
@@ -37,10 +39,12 @@ def write_mdxnet(folder: Path) -> Path:
 def shrink_dttnet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dttnet, "BINS", dict.fromkeys(dttnet.SOURCES, 32))
     monkeypatch.setattr(dttnet, "REPEATS", 1)
+    monkeypatch.setattr(dttnet, "GROUP", 2)
 
 
 def write_dttnet(folder: Path) -> Path:
     """A Lightning checkpoint for each source."""
+    folder.mkdir(exist_ok=True)
     torch.manual_seed(0)
     for source in dttnet.SOURCES:
         torch.save({"state_dict": published_names(dttnet.target(source))}, folder / f"{source}.ckpt")

@@ -1,5 +1,6 @@
 """Every component that a YAML names binds to its class and keeps its contract."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from cadenza_remix.audio import rms
 from cadenza_remix.config import CONF, build
 from cadenza_remix.demix import bsrnn, bsroformer, demucs_v2, scnet
 from cadenza_remix.demix.base import SOURCES, Separator
@@ -17,7 +19,7 @@ from cadenza_remix.demix.network import NetworkSeparator
 from cadenza_remix.errors import AudioError
 from cadenza_remix.listener import Listener
 from cadenza_remix.metrics.base import Metric
-from cadenza_remix.pipeline import separate
+from cadenza_remix.pipeline import correct, enhance_scene, remix_scene, separate
 from cadenza_remix.settings import Settings
 from tests.conftest import SAMPLE_RATE, music
 from tests.references.demucs_files import HYBRID, TRANSFORMER, write_network
@@ -44,7 +46,10 @@ WEIGHTS |= {
     "dttnet": "dttnet_folder",
     "mdxnet": "mdxnet_folder",
 }
-MEMBERS = {"mdxnet_demucs": {"mdxnet": "mdxnet", "demucs": "demucs_v2"}}
+MEMBERS = {
+    "mdxnet_demucs": {"mdxnet": "mdxnet", "demucs": "demucs_v2"},
+    "hdemucs_mdxnet_dttnet": dict.fromkeys(("hdemucs", "mdxnet", "dttnet")),
+}
 OTHER_SOURCES = {
     "convtasnet": {"vocals", "background"},
     "convtasnet_causal": {"vocals", "background"},
@@ -112,6 +117,11 @@ def convtasnet_weights(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def convtasnet_weights_of_four_stems(tmp_path: Path) -> Path:
+    return write_convtasnet(tmp_path / "convtasnet.pt", causal=False, sources=4)
+
+
+@pytest.fixture
 def convtasnet_causal_weights(tmp_path: Path) -> Path:
     return write_convtasnet(tmp_path / "convtasnet.pt", causal=True)
 
@@ -119,47 +129,75 @@ def convtasnet_causal_weights(tmp_path: Path) -> Path:
 @pytest.fixture
 def dttnet_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shrink_dttnet(monkeypatch)
-    return write_dttnet(tmp_path)
+    return write_dttnet(tmp_path / "dttnet")
 
 
 @pytest.fixture
 def mdxnet_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shrink_mdxnet(monkeypatch)
-    return write_mdxnet(tmp_path)
+    return write_mdxnet(tmp_path / "mdxnet")
 
 
 def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-def component(group: str, choice: str, *overrides: str) -> Any:
+def composed(*arguments: str) -> Any:
     ConfigStore.instance().store(name="schema", node=Settings)
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return build(compose("config", [f"{group}={choice}", *overrides])[group], group)
+        return compose("config", [*arguments])
+
+
+def component(group: str, choice: str, *overrides: str) -> Any:
+    return build(composed(f"{group}={choice}", *overrides)[group], group)
 
 
 @pytest.fixture(params=choices("separator"))
 def separator(request: pytest.FixtureRequest) -> Separator:
     """Every separator, networks with weights by formula, or by chance and as small as its settings allow."""
-    given = settings(request, request.param)
-    for name, choice in MEMBERS.get(request.param, {}).items():
-        given += [s.replace("separator.", f"separator.members.{name}.", 1) for s in settings(request, choice)]
-    made: Separator = component("separator", request.param, *given)
+    made: Separator = component("separator", request.param, *settings(request, request.param))
     return made
 
 
 def settings(request: pytest.FixtureRequest, choice: str) -> list[str]:
     weights = WEIGHTS.get(choice)
     given = [f"separator.weights={request.getfixturevalue(weights)}"] if weights else []
+    for name, member in MEMBERS.get(choice, {}).items():
+        of_member = settings(request, member or name)
+        given += [one.replace("separator.", f"separator.members.{name}.", 1) for one in of_member]
     return given + SMALLER.get(choice, [])
 
 
 @pytest.mark.parametrize("choice", choices("experiment"))
-def test_every_experiment_composes(choice: str) -> None:
-    ConfigStore.instance().store(name="schema", node=Settings)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", [f"experiment={choice}"])
-    assert config.separator or config.stems != "separate"
+def test_every_experiment_makes_a_signal(
+    choice: str, listener: Listener, request: pytest.FixtureRequest
+) -> None:
+    config = composed(f"experiment={choice}")
+    stems = STEMS
+    if config.stems == "separate":
+        (used,) = re.findall(r"override /separator: (\w+)", (CONF / f"experiment/{choice}.yaml").read_text())
+        given = settings(request, used)
+        if used == "convtasnet":
+            given = [f"separator.weights={request.getfixturevalue('convtasnet_weights_of_four_stems')}"]
+        config = composed(f"experiment={choice}", *given)
+        stems = separate(build(config.separator, "separator"), MIXTURE, sample_rate=SAMPLE_RATE)
+    corrections = [build(node, f"correction.{name}") for name, node in config.correction.items()]
+    remixed = remix_scene(
+        correct(corrections, stems, MIXTURE),
+        {"vocals": 3.0, "drums": -3.0, "bass": 0.0, "other": 6.0},
+        MIXTURE,
+        sample_rate=SAMPLE_RATE,
+        blend=build(config.mixture_blend, "mixture_blend") if config.mixture_blend else None,
+    )
+    enhanced = enhance_scene(
+        remixed,
+        listener,
+        amplifier=build(config.amplifier, "amplifier"),
+        limiter=build(config.limiter, "limiter"),
+        sample_rate=SAMPLE_RATE,
+        output_sample_rate=config.remix_sample_rate,
+    )
+    assert rms(enhanced) > 0.01
 
 
 def test_separators(separator: Separator, request: pytest.FixtureRequest) -> None:

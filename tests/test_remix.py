@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cadenza_remix.errors import AudioError
+from cadenza_remix.errors import AudioError, ConfigError
 from cadenza_remix.loudness import integrated_loudness, match_loudness
-from cadenza_remix.remix import downmix, remix
+from cadenza_remix.remix import MixtureBlend, downmix, remix
 from tests.conftest import SAMPLE_RATE, music
 
 STEMS = music(0)
@@ -51,3 +51,33 @@ def test_what_lies_under_the_gate_is_not_blown_up() -> None:
 def test_less_than_a_gating_block_is_refused() -> None:
     with pytest.raises(AudioError, match=r"0\.300 s; loudness needs at least 0\.4 s"):
         integrated_loudness(MIXTURE[:, : int(0.3 * SAMPLE_RATE)], sample_rate=SAMPLE_RATE)
+
+
+UNBALANCED = {"vocals": 10.0, "drums": -10.0, "bass": 0.0, "other": 3.0}
+
+
+def test_the_mixture_is_in_the_remix_by_its_weight() -> None:
+    blended = remix(
+        STEMS, UNBALANCED, MIXTURE, sample_rate=SAMPLE_RATE, blend=MixtureBlend(remix=1.0, mixture=0.15)
+    )
+    expected = match_loudness(
+        downmix(STEMS, UNBALANCED) + np.float32(0.15) * MIXTURE,
+        integrated_loudness(MIXTURE, sample_rate=SAMPLE_RATE),
+        sample_rate=SAMPLE_RATE,
+    )
+    np.testing.assert_allclose(blended, expected, atol=1e-6)
+    assert blended.dtype == np.float32
+
+
+def test_both_readings_of_the_paper_differ_in_the_ratio_only() -> None:
+    crossfaded, added = (
+        remix(STEMS, UNBALANCED, MIXTURE, sample_rate=SAMPLE_RATE, blend=blend)
+        for blend in (MixtureBlend(0.85, 0.15), MixtureBlend(1.0, 0.15 / 0.85))
+    )
+    np.testing.assert_allclose(crossfaded, added, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [(0.0, 0.0), (1.0, float("nan"))])
+def test_weights_that_make_nothing_are_refused(weights: tuple[float, float]) -> None:
+    with pytest.raises(ConfigError, match="mixture_blend has weights"):
+        MixtureBlend(*weights)

@@ -55,9 +55,13 @@ def convtasnet(
         how: the fields of `NetworkSeparator` that are the user's choice.
 
     Raises:
-        WeightsError: if the weights are not there.
+        WeightsError: if the weights are not there, or nobody has published such.
         ConfigError: if the device is not.
     """
+    if weights is None and tuple(sources) != ("vocals", "background"):
+        raise WeightsError(
+            f"No weights of Conv-TasNet for {', '.join(sources)} are published; say separator.weights=PATH."
+        )
     found = find_weights([CAUSAL if causal else NONCAUSAL], given=weights, allow_download=allow_download)
     return NetworkSeparator(
         Load(len(sources), causal), found, tuple(sources), standardised=False, causal=causal, **how

@@ -42,11 +42,10 @@ class Consistency:
 
     def __post_init__(self) -> None:
         """Check that the whole lack is given away."""
-        total = sum(self.shares.values()) if self.shares is not None else 1.0
-        if not abs(total - 1) < 1e-6:
+        if self.shares is not None and not abs(sum(self.shares.values()) - 1) < 1e-6:
             raise ConfigError(
-                f"correction.consistency.shares sum to {total:g}; expected 1, else the stems do not sum to the "
-                "mixture: correct them, or leave them out for equal ones."
+                f"correction.consistency.shares sum to {sum(self.shares.values()):g}; expected 1, so that "
+                "the stems sum to the mixture: correct them, or leave them out for equal ones."
             )
 
     def __call__(self, stems: Mapping[str, Array], mixture: Array) -> Stems:
@@ -93,9 +92,9 @@ class Residual:
 class Scales:
     """Multiplies each stem by a number of its own.
 
-    Each file at the microphones of the challenge is as loud as it was dry, after a head that passes bass best.
-    So the stems that the ideal remix is made of do not sum to the mixture, and a perfect separator of the
-    mixture gives every stem at a wrong level.
+    The challenge made each file at the microphones as loud as it was dry, after a head that favours some
+    stems. So those that the ideal remix is made of do not sum to the mixture, and a perfect separator of the
+    mixture gives each at a wrong level.
 
     Attributes:
         scales: stem → number.
@@ -112,7 +111,11 @@ class Scales:
             if not np.isfinite(scale):
                 raise ConfigError(f"The scale of {name} is {scale}; give a number.")
 
-    def __call__(self, stems: Mapping[str, Array], mixture: Array) -> Stems:
+    def __call__(
+        self,
+        stems: Mapping[str, Array],
+        mixture: Array,  # noqa: ARG002 (the contract)
+    ) -> Stems:
         """Correct stems; see `Correction`."""
         check_names(self.scales, stems, "The scales")
         return {name: stem * np.float32(self.scales[name]) for name, stem in stems.items()}
@@ -143,8 +146,9 @@ class Mixer:
         expected = (channels * len(self.sources), {channels * (len(self.sources) + 1)})
         if rows == 0 or (rows, columns) != expected or not np.isfinite(self.matrix).all():
             raise ConfigError(
-                f"The mixer's matrix has {rows} rows of {sorted(columns)} numbers for {len(self.sources)} stems; "
-                "expected 8 rows of 10 finite numbers for 4 stems in stereo: make it with cadenza-remix fit."
+                f"The mixer's matrix has {rows} rows of {sorted(columns)} numbers for "
+                f"{len(self.sources)} stems; expected 8 rows of 10 finite numbers for 4 stems in stereo: "
+                "make it with cadenza-remix fit."
             )
 
     def __call__(self, stems: Mapping[str, Array], mixture: Array) -> Stems:
@@ -154,19 +158,20 @@ class Mixer:
             AudioError: if the stems or channels are not those of the matrix.
         """
         check_names(self.sources, stems, "The mixer's sources")
-        heard = stacked([stems[name] for name in self.sources], mixture)
-        if len(heard) != len(self.matrix[0]):
+        channels = len(mixture) * (len(self.sources) + 1)
+        if channels != len(self.matrix[0]):
             raise AudioError(
-                f"The mixer takes {len(self.matrix[0])} channels of stems and mixture, and gets {len(heard)}; "
+                f"The mixer takes {len(self.matrix[0])} channels of stems and mixture, and gets {channels}; "
                 "make one for this music with cadenza-remix fit."
             )
-        mixed = np.asarray(self.matrix, np.float32) @ heard
-        return dict(zip(self.sources, mixed.reshape(len(self.sources), *mixture.shape), strict=True))
+        in_order = {name: stems[name] for name in self.sources}
+        return mixed(np.asarray(self.matrix, np.float32), in_order, mixture)
 
 
-def stacked(stems: Sequence[Array], mixture: Array) -> Array:
-    """The channels of all stems, then those of the mixture: what a mixer hears."""
-    return np.concatenate([*stems, mixture])
+def mixed(matrix: Array, stems: Mapping[str, Array], mixture: Array) -> Stems:
+    """Stems by a matrix from all channels of the stems in their order, then those of the mixture."""
+    stacked = matrix @ np.concatenate([*stems.values(), mixture])
+    return dict(zip(stems, stacked.reshape(len(stems), *mixture.shape), strict=True))
 
 
 def total(stems: Mapping[str, Array]) -> Array:

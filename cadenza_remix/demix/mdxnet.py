@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from cadenza_remix.demix.base import Stems
+from cadenza_remix.demix.correction import mixed
 from cadenza_remix.demix.network import NetworkSeparator, load_state
 from cadenza_remix.demix.onnx import Step, read_steps
 from cadenza_remix.demix.segments import OverlapAdd
@@ -139,13 +140,7 @@ class MdxNet:
             WeightsError: if a file is not of this network.
         """
         stems = {source: stem for network in self.networks for source, stem in network(mixture).items()}
-        if self.mixer is None:
-            return stems
-        heard = np.concatenate(
-            [*stems.values(), mixture]
-        )  # (5 · channels, samples), sources in the mixer's order
-        mixed = read_mixer(self.mixer.path) @ heard
-        return dict(zip(self.sources, mixed.reshape(len(self.sources), *mixture.shape), strict=True))
+        return mixed(read_mixer(self.mixer.path), stems, mixture) if self.mixer else stems
 
 
 @dataclass(frozen=True)
