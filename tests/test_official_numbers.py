@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from cadenza_remix.config import CONF
 from tests.conftest import REPOSITORY
 
 
@@ -35,3 +36,10 @@ def test_each_command_gets_its_keys_and_a_failure_stops(
     assert {"separator=openunmix", "separator.weights=b", *keys} <= set(openunmix)
     assert not any(argument.startswith("separator") for argument in scored)
     assert "executor.workers=2" in scored
+
+
+def test_every_system_is_one_that_there_is() -> None:
+    systems = runpy.run_path(str(REPOSITORY / "scripts/official_numbers.py"))["SYSTEMS"]
+    for chosen in systems.values():
+        for group, choice in (argument.split("=") for argument in chosen):
+            assert (CONF / group / f"{choice}.yaml").is_file()
