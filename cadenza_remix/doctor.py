@@ -18,8 +18,8 @@ def doctor(run: Run) -> bool:
 
     parts: dict[str, Callable[[], Iterable[Finding]]] = {
         "Environment": lambda: environment(run.settings.device),
-        "Separators": lambda: separators(run),
         "Data": lambda: data(run),
+        "Separators": lambda: separators(run),
     }
     levels = []
     for title, look in parts.items():
@@ -89,9 +89,9 @@ def data(run: Run) -> "Iterator[Finding]":
 
 def lines(finding: "Finding") -> "Iterator[str]":
     """A finding as it is printed."""
-    yield f"  {finding.level.value:8} {finding.subject:18} {finding.told}"
+    yield f"  {finding.level.value:8} {finding.subject:24} {finding.told}"
     below: Iterable[str] = (*finding.details, *([f"→ {finding.remedy}"] if finding.remedy else []))
-    yield from (f"{'':29} {line}" for line in below)
+    yield from (f"{'':35} {line}" for line in below)
 
 
 main = command("doctor", "Say what is missing on this machine, and what to do about it.", doctor)

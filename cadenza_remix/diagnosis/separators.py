@@ -40,5 +40,6 @@ def _origin(facts: Mapping[str, Any]) -> str:
     if not all(key in facts for key in ORIGIN):
         return ""
     training_data, allowed = (facts[key] for key in ORIGIN)
-    learnt = "learnt from nothing" if training_data == "none" else f"learnt from {training_data}"
+    special = {"none": "learnt from nothing", "not said": "what it learnt from is not said"}
+    learnt = special.get(training_data, f"learnt from {training_data}")
     return f"; {learnt}, {'allowed by' if allowed else 'against'} the challenge's rules"
