@@ -215,7 +215,7 @@ def test_a_separator_of_ones_own_is_among_them(commands: Commands, tmp_path: Pat
     (tmp_path / "my_conf/separator/torn.yaml").write_text("defaults: [nothing_there]\n")
     told = commands("doctor", more=("separator=none", "--config-dir", str(tmp_path / "my_conf")))
     assert "note     mine                     not usable here" in told
-    assert "note     torn               not usable here" in told
+    assert "note     torn                     not usable here" in told
 
 
 def test_the_demo_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commands: Commands) -> None:
