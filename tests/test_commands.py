@@ -414,7 +414,7 @@ def test_kept_stems_are_scored(challenge: Path, commands: Commands) -> None:
     assert "separation scores of 2 of 2 songs in exp/none/separation.csv" in commands("evaluate")
     folder = challenge.parent / "exp/none"
     table = pd.read_csv(folder / "separation.csv")
-    assert list(table.columns) == ["song", "source", "sdr", "si_sdr"]
+    assert list(table.columns) == ["song", "source", "sdr", "si_sdr", "csdr"]
     assert list(table["source"]) == ["vocals", "drums", "bass", "other"] * 2
     for row in table.itertuples():
         at_mic = challenge / "audio/at_mic_music/train" / str(row.song)

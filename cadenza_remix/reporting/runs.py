@@ -73,7 +73,7 @@ def _read(label: str, folder: Path, own: pd.DataFrame, described: pd.DataFrame) 
         scores=scores,
         summary=tables.summarise(scores),
         missing=tables.missing(described, scores, results.read_failures(folder)),
-        separation=results.separation_means(folder),
+        separation=results.separation_by_source(folder),
         seconds=_seconds(folder, scores),
     )
 
