@@ -154,7 +154,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 def separation_by_source(exp_folder: Path) -> pd.DataFrame:
     """Separation scores of a run over its songs, a row per source; empty if it has none.
 
-    `sdr` and `si_sdr` are means, `csdr` is a median; songs in which a stem has no score are left out of its own.
+    `sdr` and `si_sdr` are means, `csdr` is a median, each over the songs in which the stem has one.
     """
     path = exp_folder / SEPARATION
     if not path.is_file():

@@ -1,8 +1,8 @@
 """How well stems were separated: signal-to-distortion ratios against the true stems, in dB.
 
-Both channels count as one signal. uSDR and SI-SDR take the whole song at once, as the Music Demixing challenges
-do, and were checked against torchmetrics 1.9.0 to 1e-9 dB; cSDR takes it second by second, and was checked
-against museval 0.4.1 to 1e-9 dB.
+Both channels count as one signal. uSDR and SI-SDR take the whole song at once, as the Music Demixing
+challenges do, and were checked against torchmetrics 1.9.0 to 1e-9 dB; cSDR takes it second by second, and was
+checked against museval 0.4.1 to 1e-9 dB.
 """
 
 from collections.abc import Mapping
@@ -56,8 +56,8 @@ def sdr_by_second_db(
     """BSS Eval v4's SDR of each whole second, of which `csdr_db` takes the median.
 
     Vincent et al. (2007), "First stereo audio source separation evaluation campaign"; Stöter, Liutkus & Ito
-    (2018), "The 2018 signal separation evaluation campaign". BSS Eval fits filters to tell what the distortion
-    consists of; whatever they are, its parts add up to ŝ - s, so that the SDR needs none of them.
+    (2018), "The 2018 signal separation evaluation campaign". BSS Eval fits filters to tell what the
+    distortion consists of; whatever they are, its parts add up to ŝ - s, so that the SDR needs none of them.
 
     Args:
         true: (channels, samples).
@@ -65,8 +65,9 @@ def sdr_by_second_db(
         sample_rate: Hz.
 
     Returns:
-        (seconds,) dB; the rest at the end is left out, and a song of less than a second is one frame. NaN where
-        either is silent, or would be in mono, which is how museval tells; infinity for a perfect estimate.
+        (seconds,) dB; the rest at the end is left out, and a song of less than a second is one frame. NaN
+        where either is silent, or would be in mono, which is how museval tells; infinity for a perfect
+        estimate.
     """
     starts = range(0, max(true.shape[1] - sample_rate, 0) + 1, sample_rate)
     frames = [slice(start, start + sample_rate) for start in starts]
@@ -76,8 +77,9 @@ def sdr_by_second_db(
 def csdr_db(by_second: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, float]:
     """The SDR of the Signal Separation Evaluation Campaigns, "cSDR" of later papers: the median over seconds.
 
-    As museval, it leaves out for every stem the seconds in which one of them is silent. museval refuses a song
-    with a stem that is silent throughout; here that stem has no score, and counts for nothing in the others'.
+    As museval, it leaves out for every stem the seconds in which one of them is silent. museval refuses a
+    song with a stem that is silent throughout; here that stem has no score, and the others are scored
+    without it.
 
     Args:
         by_second: of each stem, as `sdr_by_second_db` gives it.
@@ -85,12 +87,12 @@ def csdr_db(by_second: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, float
     Returns:
         dB of each stem; NaN if it is silent throughout, or no second is left.
     """
-    sdrs = np.stack(list(by_second.values()))
-    sounds = ~np.isnan(sdrs).all(axis=1)
-    counts = ~np.isnan(sdrs[sounds]).any(axis=0)
+    silent = {stem for stem, sdrs in by_second.items() if np.isnan(sdrs).all()}
+    together = np.array([sdrs for stem, sdrs in by_second.items() if stem not in silent])
+    counts = np.atleast_1d(~np.isnan(together).any(axis=0))
     return {
-        stem: float(np.median(own[counts])) if heard and counts.any() else float("nan")
-        for stem, own, heard in zip(by_second, sdrs, sounds, strict=True)
+        stem: float("nan") if stem in silent or not counts.any() else float(np.median(sdrs[counts]))
+        for stem, sdrs in by_second.items()
     }
 
 
