@@ -283,6 +283,10 @@ def test_another_configuration_is_not_mixed_into_a_folder(challenge: Path, comma
     before = signal.read_bytes()
     commands("enhance", more=("separator=none", "limiter=tanh", "overwrite=true"))
     assert signal.read_bytes() != before
+    few = ("separator=none", "evaluate.small_test=true")
+    assert " was made with " not in commands("evaluate", more=few)
+    told = commands("evaluate", more=(*few, "limiter=hard_clip"))
+    assert "exp/none was made with limiter=tanh; limiter=hard_clip is for enhance" in told
 
 
 def test_changed_input_is_done_again(challenge: Path, commands: Commands) -> None:

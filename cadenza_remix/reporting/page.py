@@ -46,6 +46,7 @@ def render(
     """
     shown, floor, ceiling = charts.lanes_and_limits(runs)
     ears = {run.label: tables.by_ear(run.scores) for run in runs}
+    stems = _stems(runs)
     every_score = pd.concat([table["score"] for table in ears.values()])
     template = _environment().get_template("report.html")
     return template.render(
@@ -61,8 +62,8 @@ def render(
             if floor and ceiling and run not in (floor, ceiling)
         },
         songs={run.label: run.scores["music"].nunique() for run in runs},
-        stems=_stems(runs),
-        separation={run.label: _separation(run, _stems(runs)) for run in runs},
+        stems=stems,
+        separation={run.label: _separation(run, stems) for run in runs},
         axis=charts.Axis.over(every_score),
         groups={
             group: charts.rows(group, runs) for group in ("ear", *tables.GROUPS[2:]) if group != "listener"
@@ -110,7 +111,7 @@ def _stems(runs: Sequence[RunResult]) -> list[str]:
     return list(dict.fromkeys(source for run in runs for source in run.separation["source"]))
 
 
-def _separation(run: RunResult, stems: Sequence[str]) -> dict[str, list[float]]:
+def _separation(run: RunResult, stems: list[str]) -> dict[str, list[float]]:
     """Each score of a run's stems by its name, their mean last; nothing where it has no stems."""
     if run.separation.empty:
         return {}
