@@ -127,7 +127,9 @@ def _changed(runs: Sequence[RunResult]) -> list[str]:
 
 def _otherwise_made(*runs: RunResult) -> bool:
     """Whether the runs differ behind the separation too."""
-    return not all(key.split(".")[0] in ("stems", "separator", "correction", "keep_stems") for key in _changed(runs))
+    return not all(
+        key.split(".")[0] in ("stems", "separator", "correction", "keep_stems") for key in _changed(runs)
+    )
 
 
 def _environment() -> jinja2.Environment:
