@@ -106,7 +106,8 @@ def score_separation(
     table = table_path(folder, SEPARATION, suffix)
     manifest = claimed(folder, "enhance")
     used = str(manifest.get("stems", settings.stems))
-    given = used.lower() not in ("separate", "true")
+    kept = manifest.get("keep_stems", False)  # corrected, where they were
+    given = used.lower() not in ("separate", "true") and not kept
     stems = Path(used) if given else folder / "stems"
     if not stems.is_dir() or not (given or manifest.get("keep_stems", True)):
         table.unlink(missing_ok=True)  # of an earlier run
