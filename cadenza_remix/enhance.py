@@ -22,7 +22,7 @@ def enhance(run: Run) -> bool:
     from cadenza_remix.jobs.stem_cache import StemCache
     from cadenza_remix.ledger import provenance
     from cadenza_remix.results import failure
-    from cadenza_remix.shards import take_songs
+    from cadenza_remix.shards import remove_scores, take_songs
 
     settings, path, shard = run.settings, run.settings.path, run.settings.shard
     separated = settings.stems == "separate"
@@ -84,6 +84,8 @@ def enhance(run: Run) -> bool:
         suffix=shard.suffix,
         wait_s=shard.wait_s,
     ):
+        if settings.overwrite:
+            remove_scores(path.exp_folder, shard.suffix)  # of the signals that were there
         if separator:
             warn_of_terms(separator)
         outcomes = run_jobs(work, pairs, "enhance", workers=executor.workers, timeout_s=executor.timeout_s)

@@ -1,5 +1,6 @@
 """Score enhanced signals against the ideal remix."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -61,6 +62,7 @@ def evaluate(run: Run) -> bool:
             )
             stack.enter_context(own_folder)
             remove_scores(folder, shard.suffix)
+            tell_of_other_choices(run, folder)
         outcomes = run_jobs(work, pairs, "evaluate", workers=executor.workers, timeout_s=executor.timeout_s)
         succeeded = True
         for folder in work.runs:
@@ -74,6 +76,17 @@ def evaluate(run: Run) -> bool:
                 write_failures(folder, "merge", [])  # what an earlier one missed has been told anew
             succeeded &= report_failures(folder, "evaluate", failures, shard.suffix)
         return succeeded
+
+
+def tell_of_other_choices(run: Run, folder: Path) -> None:
+    """Say which choices of the user's the signals were not made with; they are for `enhance`."""
+    from cadenza_remix.ledger import claimed
+
+    made_with = claimed(folder, "enhance")
+    for group in ("separator", "amplifier", "limiter"):
+        asked, made = (f"{group}={name}" for name in (run.choices.get(group), made_with.get(group)))
+        if asked in sys.argv and made_with.get(group) and asked != made:
+            print(f"evaluate: {folder} was made with {made}; {asked} is for enhance, and changes no score.")
 
 
 def score_separation(
@@ -93,7 +106,8 @@ def score_separation(
     table = table_path(folder, SEPARATION, suffix)
     manifest = claimed(folder, "enhance")
     used = str(manifest.get("stems", settings.stems))
-    given = used.lower() not in ("separate", "true")
+    kept = manifest.get("keep_stems", False)  # corrected, where they were
+    given = used.lower() not in ("separate", "true") and not kept
     stems = Path(used) if given else folder / "stems"
     if not stems.is_dir() or not (given or manifest.get("keep_stems", True)):
         table.unlink(missing_ok=True)  # of an earlier run

@@ -62,17 +62,20 @@ def describe(path: PathSettings, pairs: Sequence["Pair"]) -> "pd.DataFrame":
 
 
 def tell(one: "RunResult", number_of_pairs: int) -> None:
-    """Print a run's means, and the pairs without a score."""
+    """Print a run's means, how well it separated, and the pairs without a score."""
     from cadenza_remix import results
+    from cadenza_remix.reporting import tables
 
+    done = f"{len(one.scores)} of {number_of_pairs} pairs scored"
+    print(f"{one.label}: {done} in {one.folder}; per song and listener in {one.folder / results.SUMMARY}")
     told = one.summary[one.summary["group"].isin(SHOWN_GROUPS)]
     print(told.to_string(index=False, float_format="{:.4f}".format, na_rep="-"))
     if len(one.separation):
-        print(one.separation.to_string(index=False, float_format="{:.2f} dB".format))
+        separation = one.separation.rename(columns=tables.SEPARATION)
+        print(separation.to_string(index=False, float_format="{:.2f} dB".format, na_rep="-"))
     for scene, listener in one.missing[["scene", "listener"]].head(SHOWN_MISSING).itertuples(index=False):
         print(f"missing: {scene} for {listener}")
-    done = f"{len(one.scores)} of {number_of_pairs} pairs scored"
-    print(f"report: {done} in {one.folder}; per song and listener in {one.folder / results.SUMMARY}")
+    print()
 
 
 def listen(

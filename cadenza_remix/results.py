@@ -18,7 +18,8 @@ SEPARATION, DIFFERENCES = "separation.csv", "differences.csv"
 PAIR_COLUMNS = ("scene", "song", "listener")
 SCORE_COLUMNS = (*PAIR_COLUMNS, "left_score", "right_score", "score")
 FAILURE_COLUMNS = ("command", *PAIR_COLUMNS, "cause")
-SEPARATION_COLUMNS = ("song", "source", "sdr", "si_sdr")
+SEPARATION_COLUMNS = ("song", "source", "sdr", "si_sdr", "csdr")
+OVER_SONGS = {"sdr": "mean", "si_sdr": "mean", "csdr": "median"}  # as the campaigns do that have them
 NUMBERS = (*SCORE_COLUMNS[3:], "clipped_percent", "seconds", *SEPARATION_COLUMNS[2:])
 FINITE = (*SCORE_COLUMNS[3:], "clipped_percent")  # a stem may be silent or perfect
 SUMMARY_COLUMNS = (
@@ -150,14 +151,15 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
 
 
-def separation_means(exp_folder: Path) -> pd.DataFrame:
-    """Mean separation scores of a run by source, silent stems left out of `si_sdr`; empty if it has none."""
+def separation_by_source(exp_folder: Path) -> pd.DataFrame:
+    """Separation scores of a run over its songs, a row per source; empty if it has none.
+
+    `sdr` and `si_sdr` are means, `csdr` is a median, each over the songs in which the stem has one.
+    """
     path = exp_folder / SEPARATION
     if not path.is_file():
         return pd.DataFrame(columns=list(SEPARATION_COLUMNS[1:]))
-    table = _read(path, SEPARATION_COLUMNS)
-    scores = list(SEPARATION_COLUMNS[2:])
-    return table.groupby("source", sort=False)[scores].mean().reset_index()
+    return _read(path, SEPARATION_COLUMNS).groupby("source", sort=False).agg(OVER_SONGS).reset_index()
 
 
 def _names(pair: Pair) -> dict[str, str]:

@@ -162,7 +162,7 @@ def _write_run(run: Path, mixture: np.ndarray) -> None:
         results.FAILURES: (results.FAILURE_COLUMNS, [("enhance", *pair, "a sentence, with a comma")]),
         results.SEPARATION: (
             results.SEPARATION_COLUMNS,
-            [(pair[1], s, 1.5, 2.5) for s in SOURCES[:3]] + [(pair[1], "other", 0.5, "")],
+            [(pair[1], s, 1.5, 2.5, 2.0) for s in SOURCES[:3]] + [(pair[1], "other", 0.5, "", "")],
         ),
     }
     for name, (columns, lines) in rows.items():
@@ -298,7 +298,7 @@ def read_failures(root: Path, _file: Path) -> None:
 
 def read_separation(root: Path, _file: Path) -> None:
     """As `report` reads separation scores."""
-    results.separation_means(root / "run").to_string()
+    results.separation_by_source(root / "run").to_string()
 
 
 def read_manifest(root: Path, _file: Path) -> None:

@@ -283,6 +283,10 @@ def test_another_configuration_is_not_mixed_into_a_folder(challenge: Path, comma
     before = signal.read_bytes()
     commands("enhance", more=("separator=none", "limiter=tanh", "overwrite=true"))
     assert signal.read_bytes() != before
+    few = ("separator=none", "evaluate.small_test=true")
+    assert " was made with " not in commands("evaluate", more=few)
+    told = commands("evaluate", more=(*few, "limiter=hard_clip"))
+    assert "exp/none was made with limiter=tanh; limiter=hard_clip is for enhance" in told
 
 
 def test_changed_input_is_done_again(challenge: Path, commands: Commands) -> None:
@@ -414,7 +418,7 @@ def test_kept_stems_are_scored(challenge: Path, commands: Commands) -> None:
     assert "separation scores of 2 of 2 songs in exp/none/separation.csv" in commands("evaluate")
     folder = challenge.parent / "exp/none"
     table = pd.read_csv(folder / "separation.csv")
-    assert list(table.columns) == ["song", "source", "sdr", "si_sdr"]
+    assert list(table.columns) == ["song", "source", "sdr", "si_sdr", "csdr"]
     assert list(table["source"]) == ["vocals", "drums", "bass", "other"] * 2
     for row in table.itertuples():
         at_mic = challenge / "audio/at_mic_music/train" / str(row.song)
@@ -454,6 +458,15 @@ def test_stems_made_elsewhere_are_scored_where_they_were_used(challenge: Path, c
     commands("evaluate", more=("name=perfect", few))
     commands("evaluate", more=("name=bare", f"stems={stems}", few))
     assert (perfect.read_bytes(), bare.exists()) == (before, False)
+
+
+def test_given_stems_are_scored_as_they_were_corrected(challenge: Path, commands: Commands) -> None:
+    stems = f"stems={challenge / 'audio/at_mic_music/train'}"
+    corrected = ("correction=residual", "keep_stems=true", "limiter=hard_clip", "evaluate.small_test=true")
+    commands("enhance", "evaluate", more=(stems, "name=corrected", *corrected))
+    scores = pd.read_csv(challenge.parent / "exp/corrected/separation.csv").set_index("source")
+    # They were the true ones; the residual in "other" has the rounding of the files.
+    assert np.isinf(scores["si_sdr"]).to_dict() == {name: name != "other" for name in scores.index}
 
 
 def test_any_number_of_sources_goes_through(challenge: Path, commands: Commands) -> None:

@@ -181,15 +181,21 @@ def test_an_interrupted_evaluation_leaves_no_old_table(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands("enhance", "evaluate")
-    commands("enhance", more=("separator=none", "limiter=hard_clip", "overwrite=true"))
 
     def interrupt(*_arguments: object, **_how: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "evaluate_scene", interrupt)
-        commands("evaluate", expect=130)
+        commands("evaluate", expect=130, more=("separator=none", "overwrite=true"))
     assert "scores.csv is missing; run evaluate first" in commands("report", expect=1)
+
+
+def test_signals_that_were_made_again_have_no_old_scores(commands: Commands) -> None:
+    few = ("separator=none", "limiter=hard_clip", "evaluate.small_test=true")
+    commands("enhance", "evaluate", "enhance", "report", more=few)  # nothing was made again
+    commands("enhance", more=(*few, "overwrite=true"))
+    assert "scores.csv is missing; run evaluate first" in commands("report", expect=1, more=few)
 
 
 @pytest.fixture

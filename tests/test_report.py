@@ -1,6 +1,7 @@
 """The report as a reader gets it: whole, escaped, and in a real browser."""
 
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -132,6 +133,51 @@ def test_the_same_numbers_are_everywhere(folder: Path, html: str) -> None:
     assert f"{difference.difference:.4f}" in told
     assert "missing: scene_10003 for L0002" in told
     assert told.splitlines()[-1].startswith(f"report: open exp/{SYSTEM}/report.html (")
+
+
+def test_separation_stands_beside_haaqi(folder: Path, html: str) -> None:
+    table = pd.read_csv(folder / f"exp/{SYSTEM}/separation.csv").groupby("source", sort=False)
+    section = html.split('<h2 id="separation">')[1].split("</section>")[0]
+    of_system, of_floor, of_ceiling = section.split("HAAQI ")[1:]
+    rows = re.findall(r'<th scope="row">(\S+)</th>(.*)</tr>', of_system)
+    found = {
+        name: [float(n) for n in re.findall(r">([\d.−]+)<", row.replace("−", "-"))] for name, row in rows
+    }
+    assert list(found) == ["uSDR", "SI-SDR", "cSDR"]
+    of_songs = {"uSDR": table["sdr"].mean(), "SI-SDR": table["si_sdr"].mean(), "cSDR": table["csdr"].median()}
+    for name, expected in of_songs.items():
+        assert found[name] == pytest.approx([*expected, expected.mean()], abs=0.051)
+    assert "kept no stems" in of_floor
+    assert "the true stems" in of_ceiling
+    told = (folder / "told.txt").read_text(encoding="utf-8").split("\n\n")
+    assert [block.split(":")[0] for block in told[:3]] == [SYSTEM, "a", "c"]
+    assert re.search(r"source +uSDR +SI-SDR +cSDR", told[0])
+    assert f"{of_songs['uSDR']['bass']:.2f} dB" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("score", "told"),
+    [
+        (0.0, "scores 0.000 .*, less than doing nothing ({floor}); perfect separation scores {ceiling}"),
+        (1.0, "scores 1.000 .*, more than perfect separation ({ceiling}); doing nothing scores {floor}"),
+    ],
+)
+def test_a_run_outside_of_floor_and_ceiling_has_gone_no_part_of_the_way(
+    folder: Path, score: float, told: str
+) -> None:
+    run = folder / "exp/outside"
+    shutil.copytree(folder / "exp" / SYSTEM, run, dirs_exist_ok=True)
+    scores = pd.read_csv(run / "scores.csv").assign(left_score=score, right_score=score, score=score)
+    scores.to_csv(run / "scores.csv", index=False)
+    runs = ("runs=[exp/outside,exp/a,exp/c]", "path.music_file=nowhere.json")
+    assert call("report", f"path.root={folder / 'data'}", *runs)[0] == 1  # it lacks a pair
+    html = re.sub(r"<[^>]+>", "", (run / "report.html").read_text(encoding="utf-8"))
+    limits = {
+        name: f"{pd.read_csv(folder / f'exp/{limit}/scores.csv')['score'].mean():.3f}"
+        for name, limit in {"floor": "a", "ceiling": "c"}.items()
+    }
+    assert re.search(re.escape(told.format(**limits)).replace(r"\.\*", ".*"), html)
+    assert "of the way" not in html
 
 
 def test_a_report_of_one_run_leaves_no_difference_behind(folder: Path) -> None:

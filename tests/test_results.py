@@ -66,12 +66,16 @@ def test_a_pipe_is_not_waited_for(run: Path) -> None:
 
 def test_separation_of_silent_and_perfect_stems_is_read_and_of_others_not(run: Path) -> None:
     table = run / "separation.csv"
-    table.write_text("song,source,sdr,si_sdr\nA,vocals,1.5,\nA,drums,3,inf\nB,vocals,2.5,4\n")
-    means = results.separation_means(run).set_index("source")
-    assert list(means["si_sdr"]) == [4, np.inf]
-    table.write_text("song,source,sdr,si_sdr\nA,vocals,loud,\n")
+    header = "song,source,sdr,si_sdr,csdr"
+    rows = "A,vocals,1.5,,\nA,drums,3,inf,1\nB,vocals,2.5,4,2\nC,vocals,3.5,5,3\nD,vocals,3.5,9,10\n"
+    table.write_text(f"{header}\n{rows}")
+    by_source = results.separation_by_source(run).set_index("source")
+    assert list(by_source["sdr"]) == [2.75, 3]
+    assert list(by_source["si_sdr"]) == [6, np.inf]
+    assert list(by_source["csdr"]) == [3, 1]  # a median
+    table.write_text(f"{header}\nA,vocals,loud,,\n")
     with pytest.raises(MetadataError, match=r"separation\.csv .*Unable to parse"):
-        results.separation_means(run)
+        results.separation_by_source(run)
 
 
 def test_damaged_failures_are_named_and_not_replaced(run: Path) -> None:

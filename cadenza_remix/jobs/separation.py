@@ -1,6 +1,6 @@
 """Score the stems that a run used against the true ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from cadenza_remix import ledger
 from cadenza_remix.datasets.challenge import Music
 from cadenza_remix.errors import AudioError
 from cadenza_remix.ledger import Ledger, Record
-from cadenza_remix.metrics.sdr import sdr_db, si_sdr_db
+from cadenza_remix.metrics.sdr import csdr_db, sdr_by_second_db, sdr_db, si_sdr_db
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,26 @@ class Separation:
         """
         true, estimated, sources = self.true_stems[song], self.stems[song], self.sources[song]
         inputs = [music.path(source) for music in (estimated, true) for source in sources]
-        origin = ledger.fingerprint(ledger.stamps(inputs))
+        origin = ledger.fingerprint((ledger.stamps(inputs), true.sample_rate))
         record = self.ledger.read(song).get(song)
         if record and record.is_current(origin):
             return record.values
-        scores = {source: _score(estimated, true, source) for source in sources}
+        scores = _score(estimated, true, sources)
         self.ledger.write(song, {song: Record(origin, values=scores)})
         return scores
 
 
-def _score(estimated: Music, true: Music, source: str) -> dict[str, float]:
-    estimate, truth = estimated.read(source), true.read(source)
-    if estimate.shape != truth.shape:
-        raise AudioError(
-            f"{estimated.path(source)} has {estimate.shape[1]} samples, the true stem {truth.shape[1]}; "
-            "separate the same mixture."
-        )
-    return {"sdr": sdr_db(truth, estimate), "si_sdr": si_sdr_db(truth, estimate)}
+def _score(estimated: Music, true: Music, sources: Iterable[str]) -> dict[str, dict[str, float]]:
+    """The scores by source; a stem at a time is in memory."""
+    scores, by_second = {}, {}
+    for source in sources:
+        estimate, truth = estimated.read(source), true.read(source)
+        if estimate.shape != truth.shape:
+            raise AudioError(
+                f"{estimated.path(source)} has {estimate.shape[1]} samples, the true stem {truth.shape[1]}; "
+                "separate the same mixture."
+            )
+        scores[source] = {"sdr": sdr_db(truth, estimate), "si_sdr": si_sdr_db(truth, estimate)}
+        by_second[source] = sdr_by_second_db(truth, estimate, sample_rate=true.sample_rate)
+    csdr = csdr_db(by_second)
+    return {source: scores[source] | {"csdr": csdr[source]} for source in scores}

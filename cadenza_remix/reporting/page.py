@@ -46,6 +46,7 @@ def render(
     """
     shown, floor, ceiling = charts.lanes_and_limits(runs)
     ears = {run.label: tables.by_ear(run.scores) for run in runs}
+    stems = _stems(runs)
     every_score = pd.concat([table["score"] for table in ears.values()])
     template = _environment().get_template("report.html")
     return template.render(
@@ -61,6 +62,8 @@ def render(
             if floor and ceiling and run not in (floor, ceiling)
         },
         songs={run.label: run.scores["music"].nunique() for run in runs},
+        stems=stems,
+        separation={run.label: _separation(run, stems) for run in runs},
         axis=charts.Axis.over(every_score),
         groups={
             group: charts.rows(group, runs) for group in ("ear", *tables.GROUPS[2:]) if group != "listener"
@@ -103,6 +106,19 @@ def _signals_of(excerpt: Excerpt) -> list[tuple[str, Clip]]:
     return [*enhanced, ("reference", excerpt.reference), ("mixture", excerpt.mixture)]
 
 
+def _stems(runs: Sequence[RunResult]) -> list[str]:
+    """All stems that were scored."""
+    return list(dict.fromkeys(source for run in runs for source in run.separation["source"]))
+
+
+def _separation(run: RunResult, stems: list[str]) -> dict[str, list[float]]:
+    """Each score of a run's stems by its name, their mean last; nothing where it has no stems."""
+    if run.separation.empty:
+        return {}
+    table = run.separation.set_index("source").reindex(stems)
+    return {name: [*table[column], float(table[column].mean())] for column, name in tables.SEPARATION.items()}
+
+
 def _changed(runs: Sequence[RunResult]) -> list[str]:
     """The settings in which runs differ."""
     keys = {key for run in runs for key in run.settings}
@@ -111,7 +127,9 @@ def _changed(runs: Sequence[RunResult]) -> list[str]:
 
 def _otherwise_made(*runs: RunResult) -> bool:
     """Whether the runs differ behind the separation too."""
-    return not all(key.split(".")[0] in ("stems", "separator", "keep_stems") for key in _changed(runs))
+    return not all(
+        key.split(".")[0] in ("stems", "separator", "correction", "keep_stems") for key in _changed(runs)
+    )
 
 
 def _environment() -> jinja2.Environment:
@@ -136,12 +154,16 @@ def _environment() -> jinja2.Environment:
 
 def number(value: float, digits: int = 3) -> str:
     """A number as the field writes it; a dash where there is none."""
-    return "–" if not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
+    return _written(f"{value:.{digits}f}")
 
 
 def signed(value: float, digits: int = 3) -> str:
     """The same with its sign."""
-    return "–" if not math.isfinite(value) else f"{value:+.{digits}f}".replace("-", "−")
+    return _written(f"{value:+.{digits}f}")
+
+
+def _written(number: str) -> str:
+    return "–" if "nan" in number else number.replace("-", "−").replace("inf", "∞")
 
 
 def _gains(gains_db: Mapping[str, float]) -> str:

@@ -30,7 +30,7 @@ class RunResult:
         scores: a row per scored pair, with what `tables.describe` says of it.
         summary: means by group, as `summary.csv` has them.
         missing: the pairs without a score, and why.
-        separation: mean SDR and SI-SDR by source; without rows if the run has no stems.
+        separation: uSDR, SI-SDR and cSDR by source; without rows if the run has no stems.
         seconds: mean per pair by stage; NaN where it was not recorded.
     """
 
@@ -73,7 +73,7 @@ def _read(label: str, folder: Path, own: pd.DataFrame, described: pd.DataFrame) 
         scores=scores,
         summary=tables.summarise(scores),
         missing=tables.missing(described, scores, results.read_failures(folder)),
-        separation=results.separation_means(folder),
+        separation=results.separation_by_source(folder),
         seconds=_seconds(folder, scores),
     )
 

@@ -22,6 +22,7 @@ KEY = ["scene", "song", "listener"]
 SEVERITIES = {"none": -math.inf, "mild": 15.0, "moderate": 35.0, "severe": 56.0}
 SEVERITY_BAND_HZ = (2000, 8000)
 GROUPS = ("all", "song", "music", "listener", "severity", "changed_stems", "angles")
+SEPARATION = {"sdr": "uSDR", "si_sdr": "SI-SDR", "csdr": "cSDR"}  # as papers call the columns
 RESAMPLES, SEED = 2000, 0
 INTERVAL = (0.025, 0.975)
 
