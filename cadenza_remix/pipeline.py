@@ -179,7 +179,8 @@ class ClosedLoop:
 
     Attributes:
         metric: gives `left_score` and `right_score`; the highest wins.
-        ranges: lowest and highest value of each setting, by its name as an attribute of the limiter.
+        ranges: lowest and highest value of each setting, by its name as an attribute of the limiter; one of
+            several numbers is searched number by number.
         generations: of the search.
         offspring: settings tried in each.
         excerpt_s: length of the excerpt.
@@ -190,8 +191,8 @@ class ClosedLoop:
 
     metric: Metric
     ranges: Mapping[str, Sequence[float]]
-    generations: int = 6
-    offspring: int = 6
+    generations: int = 8
+    offspring: int = 8
     excerpt_s: float = 3.0
 
     def __post_init__(self) -> None:
@@ -204,20 +205,20 @@ class ClosedLoop:
                 )
 
     def start(self, limiter: Limiter) -> npt.NDArray[np.float64]:
-        """(settings,): the limiter's own within the ranges, 0 to 1.
+        """(numbers,): the limiter's own settings within the ranges, 0 to 1.
 
         Raises:
             ConfigError: if it has no such settings.
         """
         try:
-            own = np.array([getattr(limiter, name) for name in self.ranges], dtype=np.float64)
+            own = {name: np.atleast_1d(getattr(limiter, name)) for name in self.ranges}
         except AttributeError as error:
             raise ConfigError(
                 f"closed_loop.ranges does not fit the limiter {type(limiter).__name__} ({error}); give "
                 "ranges of settings that it has, or choose limiter=multiband."
             ) from error
-        low, high = np.array(list(self.ranges.values()), dtype=np.float64).T
-        return np.asarray(np.clip((own - low) / (high - low), 0, 1))
+        places = [(own[name] - low) / (high - low) for name, (low, high) in self.ranges.items()]
+        return np.asarray(np.clip(np.concatenate(places), 0, 1))
 
     def limited(
         self,
@@ -228,19 +229,27 @@ class ClosedLoop:
         *,
         sample_rate: int,
     ) -> npt.NDArray[Float]:
-        """Limit a `(2, samples)` signal, each ear beside a silent one with its own of (2, settings)."""
+        """Limit a `(2, samples)` signal, each ear beside a silent one with its own of (2, numbers)."""
         ears: list[npt.NDArray[Float]] = []
         for ear, place in enumerate(places):
             alone = np.zeros_like(signal)
             alone[ear] = signal[ear]
-            one = replace(limiter, **self.settings(place))  # type: ignore[type-var]
+            one = replace(limiter, **self.settings(limiter, place))  # type: ignore[type-var]
             ears.append(one(alone, listener, sample_rate=sample_rate)[ear])
         return np.stack(ears)
 
-    def settings(self, place: npt.NDArray[np.float64]) -> dict[str, float]:
-        """The settings at a place within the ranges, 0 to 1 each."""
-        ranges = zip(self.ranges.items(), place, strict=True)
-        return {name: float(low + at * (high - low)) for (name, (low, high)), at in ranges}
+    def settings(self, limiter: Limiter, place: npt.NDArray[np.float64]) -> dict[str, Any]:
+        """The settings at a place within the ranges, (numbers,) from 0 to 1."""
+        sizes = [np.size(getattr(limiter, name)) for name in self.ranges]
+        parts = np.split(place, np.cumsum(sizes)[:-1])
+        found = {
+            name: (low + part * (high - low)).tolist()
+            for (name, (low, high)), part in zip(self.ranges.items(), parts, strict=True)
+        }
+        return {
+            name: numbers if np.ndim(getattr(limiter, name)) else numbers[0]
+            for name, numbers in found.items()
+        }
 
     def scores(
         self,

@@ -81,7 +81,7 @@ def test_each_ear_gets_its_own_settings() -> None:
     )
     np.testing.assert_allclose(np.sqrt(np.mean(result**2, axis=1)), metric.wanted, rtol=0.06)  # half a dB
     # The remix plays at 65 dB SPL: an RMS of 1 is 6 dB more than the left ear's 0.5.
-    np.testing.assert_allclose(metric.seen, [[71.02, 77.04]] * (6 * 6 + 2), atol=0.01)
+    np.testing.assert_allclose(metric.seen, [[71.02, 77.04]] * (8 * 8 + 2), atol=0.01)
 
 
 def test_the_settings_chosen_before_stay_if_nothing_beats_them() -> None:
@@ -134,6 +134,14 @@ def test_silence_needs_no_choice() -> None:
         closed_loop=ClosedLoop(Haaqi(), {"ceiling_db": (-12, 0)}),
     )
     np.testing.assert_array_equal(result, silence)
+
+
+def test_a_setting_of_several_numbers_is_searched_number_by_number() -> None:
+    loop = ClosedLoop(Haaqi(), {"trims_db": (-12, 12), "ceiling_db": (-12, 0)})
+    limiter = Multiband(trims_db=(6, 0, 0, 0, 0, -24), ceiling_db=-3)
+    start = loop.start(limiter)
+    np.testing.assert_allclose(start, [0.75, 0.5, 0.5, 0.5, 0.5, 0, 0.75])
+    assert loop.settings(limiter, start) == {"trims_db": [6, 0, 0, 0, 0, -12], "ceiling_db": -3}
 
 
 def test_settings_that_a_limiter_does_not_have_are_refused() -> None:
