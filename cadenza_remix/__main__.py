@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "score the enhanced signals with HAAQI",
     "merge": "put the tables of a run in shards together",
     "report": "show how runs did: a page, tables, and what to listen to",
+    "fit": "learn an ensemble's shares or a correction from the true stems",
     "doctor": "say what is missing on this machine, and what to do about it",
     "check": "check the enhanced signals before they are handed in",
     "pack": "check them and pack them into one archive",

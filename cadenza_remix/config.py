@@ -27,7 +27,7 @@ from cadenza_remix.annotations import wrong_values
 from cadenza_remix.device import check_device_name
 from cadenza_remix.errors import CadenzaError, ConfigError
 from cadenza_remix.interruption import interruptible, work_begins
-from cadenza_remix.settings import ExecutorSettings, Settings
+from cadenza_remix.settings import ExecutorSettings, Fitted, Settings
 
 HERE = Path(__file__).resolve().parent
 # conf/ lies beside the package in a checkout and inside it when installed.
@@ -304,6 +304,8 @@ def _refuse_impossible_numbers(values: dict[str, Any]) -> None:
 def _default_name(config: Any, command_name: str, choices: Any) -> str:
     if config.runs:
         return Path(config.runs[0]).name
+    if command_name == "fit":
+        return _name_of_fit(config, choices)
     if choices.experiment:
         return str(choices.experiment)
     if config.stems != "separate":
@@ -318,6 +320,14 @@ def _default_name(config: Any, command_name: str, choices: Any) -> str:
         "path.root is set, but not what to run on it; add experiment=NAME (do_nothing, icassp2024, …), "
         "separator=NAME, stems=true, stems=DIR, or name=NAME of an earlier run."
     )
+
+
+def _name_of_fit(config: Any, choices: Any) -> str:
+    """What is fitted, by what it is fitted to."""
+    if config.fit.what is Fitted.shares:
+        return "_".join(config.fit.members or ["shares"])
+    stems = choices.separator if config.stems == "separate" else f"stems_{Path(config.stems).name.lower()}"
+    return "_".join([str(stems), *config.correction, config.fit.what.name])
 
 
 def build(node: Any, group: str, contract: type | None = None) -> Any:
@@ -369,16 +379,33 @@ def choices(group: str) -> tuple[list[str], str | None]:
     return names, HydraConfig.get().runtime.choices[group]
 
 
-def choice(group: str, name: str) -> Any:
+def choice(group: str, name: str, *others: str) -> Any:
     """The YAML node of one that is not chosen; only while a command runs.
+
+    Args:
+        group: the configuration group.
+        name: of the choice.
+        others: settings that it may depend on, such as `device=cpu`.
 
     Raises:
         ConfigError: if its file is broken.
     """
     try:
-        return hydra.compose("config", [f"{group}={name}"])[group]
+        node = hydra.compose("config", [f"{group}={name}", *others])[group]
+        return OmegaConf.to_container(node, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error)) from error
+
+
+def own_choices() -> Path | None:
+    """The folder that `--config-dir` names; only while a command runs."""
+    sources = HydraConfig.get().runtime.config_sources
+    return next((Path(each.path) for each in sources if each.provider == "command-line"), None)
+
+
+def overrides() -> list[str]:
+    """What the user has set on the command line, as typed; only while a command runs."""
+    return list(HydraConfig.get().overrides.task)
 
 
 def decisive(node: Any) -> dict[str, Any]:

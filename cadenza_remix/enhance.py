@@ -46,7 +46,7 @@ def enhance(run: Run) -> bool:
         "path.root": settings.path.root,  # another one is other music under the same names
         "split": settings.split,
         "stems": settings.stems,
-        "separator": _identity(settings.separator, separator) if separated else None,
+        "separator": identity(settings.separator, separator) if separated else None,
         "correction": {"in_order": list(corrected), **corrected} if corrected else None,
         "mixture_blend": settings.mixture_blend,
         "amplifier": settings.amplifier,
@@ -110,20 +110,20 @@ def warn_of_terms(separator: Any) -> None:
         logger.warning("Terms of the separator's weights: %s.", licence)
 
 
-def _identity(node: Any, separator: Any) -> dict[str, Any]:
+def identity(node: Any, separator: Any) -> dict[str, Any]:
     """What makes a separator the one it is: its settings, and its weights by content wherever they lie.
 
     An ensemble is what its members are.
     """
-    identity = decisive(node) | {
+    told = decisive(node) | {
         "training_data": separator.training_data,
         "allowed_by_rules": separator.allowed_by_rules,
     }
     if hasattr(separator, "members"):
         members = separator.members.items()
-        return identity | {"members": {name: _identity(node["members"][name], one) for name, one in members}}
+        return told | {"members": {name: identity(node["members"][name], one) for name, one in members}}
     sha256 = getattr(separator, "weights_sha256", None)
-    return identity | ({"weights": sha256} if sha256 else {})
+    return told | ({"weights": sha256} if sha256 else {})
 
 
 main = command("enhance", "Separate, remix, amplify and limit music for every scene and listener.", enhance)

@@ -76,6 +76,22 @@ class EvaluateSettings:
         return 15 if self.small_test else 1
 
 
+class Fitted(Enum):
+    """What is learnt from true stems."""
+
+    scales = "scales"
+    mixer = "mixer"
+    shares = "shares"
+
+
+@dataclass
+class FitSettings:
+    """What is learnt from true stems, and of whose."""
+
+    what: Fitted
+    members: list[str] | None
+
+
 @dataclass
 class PackSettings:
     """How a submission is packed."""
@@ -145,6 +161,7 @@ class Settings:
     prepare: PrepareSettings
     nalr: NalrSettings
     evaluate: EvaluateSettings
+    fit: FitSettings
     pack: PackSettings
     shard: ShardSettings
     executor: ExecutorSettings

@@ -32,6 +32,7 @@ DRIVERS = (
     "evaluate",
     "merge",
     "report",
+    "fit",
     "doctor",
     "check",
     "pack",

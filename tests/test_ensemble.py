@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from cadenza_remix.config import CONF, flatten
 from cadenza_remix.demix.base import Stems
 from cadenza_remix.demix.ensemble import Ensemble
-from cadenza_remix.enhance import _identity
+from cadenza_remix.enhance import identity
 from cadenza_remix.errors import ConfigError
 from tests.conftest import SAMPLE_RATE, music
 
@@ -105,13 +105,13 @@ def test_the_manifest_says_what_every_member_is() -> None:
         },
         "shares": made.shares,
     }
-    identity = flatten(_identity(node, made))
-    assert identity["members.b.weights"] == ["0" * 64]
-    assert identity["members.a.training_data"] == "songs"
-    assert (identity["members.a.allowed_by_rules"], identity["members.b.allowed_by_rules"]) == (True, False)
-    assert identity["allowed_by_rules"] is False
-    assert identity["shares.vocals.a"] == 0.5
-    assert not {"members.a.device", "members.b.allow_download"} & set(identity)
+    told = flatten(identity(node, made))
+    assert told["members.b.weights"] == ["0" * 64]
+    assert told["members.a.training_data"] == "songs"
+    assert (told["members.a.allowed_by_rules"], told["members.b.allowed_by_rules"]) == (True, False)
+    assert told["allowed_by_rules"] is False
+    assert told["shares.vocals.a"] == 0.5
+    assert not {"members.a.device", "members.b.allow_download"} & set(told)
 
 
 def test_authors_blend() -> None:

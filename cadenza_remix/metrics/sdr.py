@@ -25,7 +25,11 @@ def sdr_db(true: npt.NDArray[np.floating], estimate: npt.NDArray[np.floating]) -
     Returns:
         dB; very low where something was found in a silent stem, 0 where nothing was.
     """
-    energy, distortion = _energies(true, estimate)
+    return sdr_of_energies_db(*_energies(true, estimate))
+
+
+def sdr_of_energies_db(energy: float, distortion: float) -> float:
+    """The same of energies: of the true signal, and of what differs from it."""
     return float(10 * np.log10((energy + STABILITY) / (distortion + STABILITY)))
 
 
