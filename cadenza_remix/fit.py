@@ -44,8 +44,8 @@ def fit(run: Run) -> bool:
     from cadenza_remix.ledger import provenance
 
     settings, path = run.settings, run.settings.path
-    file = _choice_file(settings)
     nodes = _separators(run)
+    file = _choice_file(settings)
     separators = {name: build(node, "separator", Separator) for name, node in nodes.items()}
     corrections = tuple(build(node, f"correction.{name}") for name, node in settings.correction.items())
     if run.is_demo:

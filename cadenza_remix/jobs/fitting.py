@@ -102,7 +102,8 @@ def scores(
     table = {}
     for source, fitted in weights.items():
         grams = [song[source] for song in songs]
-        left_out = [_fitted(fit, [*grams[:number], *grams[number + 1 :]]) for number in range(len(grams))]
+        others = [[*grams[:number], *grams[number + 1 :]] for number in range(len(grams))]
+        left_out = [_fitted(fit, each) if each else np.full_like(fitted, np.nan) for each in others]
         columns = {name: [each] * len(grams) for name, each in fit.before(source).items()}
         columns |= {"fitted": [fitted] * len(grams), "left out": left_out}
         table[source] = {name: _mean_sdr_db(grams, each) for name, each in columns.items()}
@@ -110,7 +111,7 @@ def scores(
 
 
 def _fitted(fit: Fit, grams: Sequence[Gram]) -> Weights:
-    return fit.weights(np.sum(grams, axis=0)) if grams else np.full((1, 1), np.nan)
+    return fit.weights(np.sum(grams, axis=0))
 
 
 def _mean_sdr_db(grams: Sequence[Gram], weights: Sequence[Weights]) -> float:
