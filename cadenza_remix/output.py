@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -128,6 +128,19 @@ def check_space(folder: Path, needed_bytes: float) -> None:
             f"{folder} needs about {needed_bytes / 1e9:.3f} GB more, and its disk has "
             f"{free_bytes / 1e9:.3f} GB left; free the disk or choose another path.exp_folder."
         )
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files that may be there.
+
+    Raises:
+        OutputError: if one cannot be removed.
+    """
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be removed ({error}); remove it by hand.") from error
 
 
 def write_text(path: Path, text: str) -> None:

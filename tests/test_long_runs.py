@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
 
 from cadenza_remix import output, pipeline
@@ -30,7 +31,7 @@ from cadenza_remix.jobs.stem_cache import StemCache
 from cadenza_remix.ledger import fingerprint
 from cadenza_remix.output import check_space, write_pcm16
 from cadenza_remix.processes import machine
-from tests.conftest import REPOSITORY, Commands, music
+from tests.conftest import REPOSITORY, Commands, music, write_metadata
 from tests.test_config import one_sentence, run
 from tests.test_lock import wait_until
 from tests.test_own_network import BLOCKS
@@ -175,6 +176,40 @@ def test_what_an_unfinished_overwriting_left_is_not_scored(
     mixture.write_bytes(sound)
     commands("evaluate", expect=1)
     assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 4
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_an_interrupted_preparation_leaves_no_song_of_old_and_new_signals(
+    challenge: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    at_mic, dry = challenge / "audio/at_mic_music/train", challenge / "audio/music/train"
+    for song in at_mic.iterdir():
+        shutil.copytree(song, dry / song.name.removesuffix("-hlp_0001"))
+    for path in list(at_mic.rglob("*.wav")):  # as others made it
+        signal, sample_rate = soundfile.read(path)
+        path.unlink()
+        soundfile.write(path.with_suffix(suffix), signal, sample_rate)
+    tracks = [{"Track Name": folder.name, "Split": "train"} for folder in dry.iterdir()]
+    head = {"subject": "S", "mic": "M", "left_angle": -30, "right_angle": 30}
+    lists = {"musdb18.train": tracks, "head_loudspeaker_positions": {"hlp_0001": head}}
+    write_metadata(challenge, lists)
+    assert "2 there already" in commands("prepare", more=())
+    write, written = output.write_pcm16, []
+
+    def write_three(*arguments, **how) -> None:  # type: ignore[no-untyped-def]
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        write(*arguments, **how)
+        written.append(arguments[0].parent)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "write_pcm16", write_three)
+        commands("prepare", expect=130, more=("head=sphere", "overwrite=true"))
+    assert "is missing; it should be an audio file" in commands("enhance", expect=1, more=("stems=true",))
+    assert sorted(path.name for path in written[0].iterdir()) == ["drums.wav", "mixture.wav", "vocals.wav"]
+    assert "2 songs made" in commands("prepare", more=("head=sphere",))
+    assert {path.suffix for path in at_mic.rglob("*.*") if path.is_file()} == {".wav"}
+    commands("enhance", more=("stems=true",))
 
 
 def test_an_interrupted_evaluation_leaves_no_old_table(
