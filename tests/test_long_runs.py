@@ -31,7 +31,7 @@ from cadenza_remix.jobs.stem_cache import StemCache
 from cadenza_remix.ledger import fingerprint
 from cadenza_remix.output import check_space, write_pcm16
 from cadenza_remix.processes import machine
-from tests.conftest import REPOSITORY, Commands, music, write_metadata
+from tests.conftest import REPOSITORY, Commands, edit_metadata, music, write_metadata
 from tests.test_config import one_sentence, run
 from tests.test_lock import wait_until
 from tests.test_own_network import BLOCKS
@@ -210,6 +210,33 @@ def test_an_interrupted_preparation_leaves_no_song_of_old_and_new_signals(
     assert "2 songs made" in commands("prepare", more=("head=sphere",))
     assert {path.suffix for path in at_mic.rglob("*.*") if path.is_file()} == {".wav"}
     commands("enhance", more=("stems=true",))
+
+
+def test_what_was_made_of_other_stems_gains_or_audiograms_is_not_scored(
+    challenge: Path, commands: Commands
+) -> None:
+    stems = challenge.parent / "stems"
+    shutil.copytree(challenge / "audio/at_mic_music/train", stems)
+    given = (f"stems={stems}", "limiter=hard_clip", "name=given")
+    commands("enhance", "evaluate", more=given)
+    (bass,) = stems.glob("Plain*/bass.wav")
+    as_it_was = bass.read_bytes()
+    soundfile.write(bass, np.zeros((100, 2)), 44100)  # so that its song is refused, and its signals stay
+    commands("enhance", expect=1, more=given)
+    told = commands("evaluate", expect=1, more=given)
+    assert "4 of 6 scores" in told
+    assert f"was made from another {bass} than there is now; run enhance again." in told
+    bass.write_bytes(as_it_was)
+    commands("evaluate", more=given)
+    shutil.rmtree(stems)  # where it is evaluated, they may not be
+    commands("evaluate", more=given)
+    edit_metadata(challenge, "scenes.train", lambda scenes: scenes["scene_10002"].update(gain="gain_0001"))
+    edit_metadata(
+        challenge, "listeners.train", lambda people: people["L0001"].update(audiogram_levels_l=[30] * 8)
+    )
+    told = commands("evaluate", expect=1, more=given)
+    assert "2 of 6 scores" in told
+    assert "was made for other gains or another audiogram than there are now; run enhance again." in told
 
 
 def test_an_interrupted_evaluation_leaves_no_old_table(
