@@ -107,7 +107,7 @@ class Evaluation:
         return enhanced
 
     def _outdated(self, pair: Pair, run: Path) -> str:
-        """Why `enhance` has yet to make a signal again, with other settings or of something else; empty if not.
+        """Why `enhance` has yet to make a signal again, with other settings or of other things; empty if not.
 
         Where it has no records of a song, the signals are others', and nothing is known of them.
         """
