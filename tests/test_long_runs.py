@@ -58,7 +58,7 @@ def test_an_interruption_is_one_sentence(challenge: Path, tmp_path: Path, moment
         [sys.executable, "-m", "cadenza_remix", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     if moment == "work":
-        wait_until(lambda: (tmp_path / "exp/none/.enhance.lock/holder.json").exists())
+        wait_until((tmp_path / "exp/none/.enhance.lock").exists)
     else:
         maps = Path(f"/proc/{process.pid}/maps")
         wait_until(lambda: "_yaml" in maps.read_text())  # which Hydra loads
