@@ -103,14 +103,12 @@ def score_separation(
     from cadenza_remix.results import SEPARATION, table_path, write_separation
 
     suffix = settings.shard.suffix
-    table = table_path(folder, SEPARATION, suffix)
     manifest = claimed(folder, "enhance")
     used = str(manifest.get("stems", settings.stems))
     kept = manifest.get("keep_stems", False)  # corrected, where they were
     given = used.lower() not in ("separate", "true") and not kept
     stems = Path(used) if given else folder / "stems"
     if not stems.is_dir() or not (given or manifest.get("keep_stems", True)):
-        table.unlink(missing_ok=True)  # of an earlier run
         return []
     sources = {pair.scene.song: tuple(pair.scene.gains_db) for pair in pairs}
     work = Separation(folder, stems_in(stems, music), music, sources)
@@ -122,6 +120,7 @@ def score_separation(
     causes = [{"song": song, "cause": each} for song, each in scores.items() if isinstance(each, str)]
     scored = {song: each for song, each in scores.items() if not isinstance(each, str)}
     write_separation(folder, scored, suffix)
+    table = table_path(folder, SEPARATION, suffix)
     print(f"evaluate: separation scores of {len(scored)} of {len(sources)} songs in {table}")
     return causes
 

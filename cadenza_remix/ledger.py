@@ -90,13 +90,21 @@ def stamps(paths: Iterable[Path]) -> dict[str, str]:
     return {str(path): stamp(path) for path in paths}
 
 
-def content(path: Path) -> str:
-    """A hash of what is in a file, wherever it was copied to; taken once as long as the file stays."""
-    return _content(path, stamp(path))
+def known(path: Path) -> dict[str, str]:
+    """By what a file is known again: its stamp, seen at once, and its content, wherever it was copied to."""
+    seen = stamp(path)
+    return {"stamp": seen, "sha256": _content(path, seen)}
+
+
+def is_known(path: Path, by: Mapping[str, str]) -> bool:
+    """Whether a file is the one that `known` saw, or a copy of it."""
+    seen = stamp(path)
+    return seen == by["stamp"] or _content(path, seen) == by["sha256"]
 
 
 @lru_cache(maxsize=64)
 def _content(path: Path, _stamp: str) -> str:
+    """Taken once as long as the file stays."""
     return _sha256(path)
 
 

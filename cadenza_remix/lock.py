@@ -1,9 +1,11 @@
 """One run at a time: a folder `.<command>.lock` in the run's folder says who fills it.
 
 A folder, because renaming one into place succeeds for a single process on every file system; `flock` is
-missing on some network and cluster file systems or keeps to one machine, and some have no links. A lock is
-stale if its process is gone (seen on the same machine), or if nobody has touched it for a while (seen from
-another one, by the file system's own clock).
+missing on some network and cluster file systems or keeps to one machine, and some have no links. In it lies
+one file, whose name no other holder's has: who takes over a stale lock removes that file, so never another's,
+however late it comes; an empty folder is free. A lock is stale if its process is gone (seen on the same
+machine), or if nobody has touched it for a while (seen from another one, by the file system's own clock): so
+a process that was stopped for longer than that can lose it to another machine, and does not notice.
 """
 
 import json
@@ -18,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 from cadenza_remix.errors import ConfigError, OutputError
 from cadenza_remix.output import partial_name, write_text
@@ -25,10 +28,8 @@ from cadenza_remix.processes import birth, machine
 
 TOUCHED_EVERY_S = 15.0
 STALE_AFTER_S = 180.0  # network file systems may show times that are a minute old
-HOLDER = "holder.json"
 LOOKED_EVERY_S, TOLD_AFTER_S = 0.05, 5.0
 REPLACED_WITHIN_S = 5.0  # unless it belongs to somebody else
-GIVEN_BACK_WITHIN_S = 1.0  # a lock of which nobody says that it is theirs any more
 logger = logging.getLogger(__name__)
 
 
@@ -68,26 +69,27 @@ def locked(folder: Path, name: str, *, wait_s: float = 0.0) -> Iterator[None]:
         ConfigError: if somebody else holds it, saying who and since when.
         OutputError: if the folder cannot be written.
     """
-    lock, pid = folder / f".{name}.lock", os.getpid()
+    own_file, pid = folder / f".{name}.lock" / f"{uuid4().hex}.json", os.getpid()
     own = Holder(socket.gethostname(), machine(), pid, birth(pid), f"{datetime.now():%Y-%m-%d %H:%M:%S}")
-    _take(lock, own, wait_s)
+    _take(own_file, own, wait_s)
     done = threading.Event()
-    threading.Thread(target=_touch, args=(lock / HOLDER, done), daemon=True).start()
+    threading.Thread(target=_touch, args=(own_file, done), daemon=True).start()
     try:
         yield
     finally:
         done.set()
-        _take_away(lock, own)
+        _give_back(own_file)
 
 
-def _take(lock: Path, own: Holder, wait_s: float) -> None:
-    """Put the lock there; of several that find a stale one, the first to take that away wins."""
-    mine, begin_s, told = partial_name(lock), time.monotonic(), False
+def _take(own_file: Path, own: Holder, wait_s: float) -> None:
+    """Put the lock there, with `own_file` in it, once the one that may be there is empty or gone."""
+    lock, begin_s, told = own_file.parent, time.monotonic(), False
+    mine = partial_name(lock.with_name(f"{lock.name}.{own_file.stem}"))
     try:
-        write_text(mine / HOLDER, json.dumps(asdict(own)))
-        while not _renamed(mine, lock):
-            holder, waited_s = _holder(lock), time.monotonic() - begin_s
-            if holder and not _is_stale(holder, lock, mine):
+        write_text(mine / own_file.name, json.dumps(asdict(own)))
+        while not _put(mine, lock):
+            (file, holder), waited_s = _look(lock), time.monotonic() - begin_s
+            if file and holder and not _is_stale(holder, file, mine / own_file.name):
                 if waited_s >= wait_s:
                     raise ConfigError(
                         f"{lock.parent} is being filled by {holder}; wait, stop it, choose another name=, or "
@@ -98,45 +100,49 @@ def _take(lock: Path, own: Holder, wait_s: float) -> None:
                     told = True
             elif waited_s > wait_s + REPLACED_WITHIN_S:
                 raise OutputError(f"{lock} is left from a run that died and cannot be replaced; delete it.")
-            elif holder or waited_s > GIVEN_BACK_WITHIN_S:
-                _take_away(lock, holder)
-                continue
+            elif file:
+                with suppress(OSError):  # somebody was faster
+                    file.unlink()
             time.sleep(LOOKED_EVERY_S)
-            os.utime(mine / HOLDER)  # for the file system's clock
+            os.utime(mine / own_file.name)  # for the file system's clock
     finally:
         shutil.rmtree(mine, ignore_errors=True)
 
 
-def _take_away(lock: Path, expected: Holder | None) -> None:
-    aside = partial_name(lock.with_name(f"{lock.name}.old"))
-    if _renamed(lock, aside):
-        if _holder(aside) != expected:  # somebody was faster, and this is theirs
-            _renamed(aside, lock)
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _renamed(source: Path, target: Path) -> bool:
-    """Rename a folder unless the target is there, with something in it, or the source is not."""
+def _put(mine: Path, lock: Path) -> bool:
+    """Rename a folder unless the target is there with something in it."""
+    with suppress(OSError):
+        lock.rmdir()  # an empty one is nobody's, and not every system renames onto it
     try:
-        source.rename(target)
+        mine.rename(lock)
     except OSError:
         return False
     return True
 
 
-def _holder(lock: Path) -> Holder | None:
+def _look(lock: Path) -> tuple[Path | None, Holder | None]:
+    """The file in the lock, and who it says has it; no holder if it is damaged, no file if there is none."""
+    file = None
     try:
-        return Holder(**json.loads((lock / HOLDER).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
+        file = next(lock.glob("*.json"), None)
+        return file, Holder(**json.loads(file.read_text(encoding="utf-8"))) if file else None
+    except OSError:  # given back meanwhile
+        return None, None
+    except (ValueError, TypeError):
+        return file, None
 
 
-def _is_stale(holder: Holder, lock: Path, mine: Path) -> bool:
+def _give_back(own_file: Path) -> None:
+    with suppress(OSError):  # taken over by who believed us dead; then the lock is theirs and stays
+        own_file.unlink()
+        own_file.parent.rmdir()
+
+
+def _is_stale(holder: Holder, file: Path, own_file: Path) -> bool:
     if holder.machine == machine():
         return birth(holder.pid) != holder.birth
     with suppress(OSError):  # given back meanwhile
-        age_s = (mine / HOLDER).stat().st_mtime - (lock / HOLDER).stat().st_mtime
-        return age_s > STALE_AFTER_S
+        return own_file.stat().st_mtime - file.stat().st_mtime > STALE_AFTER_S
     return True
 
 

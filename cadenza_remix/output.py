@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,19 +115,37 @@ def flac_bytes(samples: float) -> float:
     return 0.7 * 2 * 2 * samples
 
 
+def free_bytes(folder: Path) -> int:
+    """The room on the disk of a folder that need not exist yet."""
+    place = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+    return shutil.disk_usage(place).free
+
+
 def check_space(folder: Path, needed_bytes: float) -> None:
     """Refuse to begin what will not fit on the disk.
 
     Raises:
         OutputError: saying what is needed, and what there is.
     """
-    place = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
-    free_bytes = shutil.disk_usage(place).free
-    if free_bytes < needed_bytes:
+    free = free_bytes(folder)
+    if free < needed_bytes:
         raise OutputError(
             f"{folder} needs about {needed_bytes / 1e9:.3f} GB more, and its disk has "
-            f"{free_bytes / 1e9:.3f} GB left; free the disk or choose another path.exp_folder."
+            f"{free / 1e9:.3f} GB left; free the disk or choose another path.exp_folder."
         )
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files that may be there.
+
+    Raises:
+        OutputError: if one cannot be removed.
+    """
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be removed ({error}); remove it by hand.") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -192,8 +192,11 @@ class _Worker:
         return job, result
 
     def end(self) -> None:
-        """End the process, whatever it does: files are whole or not there, so nothing can break."""
+        """End the process and those that it started: files are whole or not there, so nothing can break."""
         self.process.kill()
+        if HAS_FORKSERVER and self.process.pid:
+            with suppress(ProcessLookupError):  # nothing is left, or it had not begun
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.connection.close()
         self.process.join()
         self.process.close()  # tells it even if the process that forks is gone, and `kill` with it
@@ -220,7 +223,10 @@ def _serve(work: Callable[[Any], Any], jobs: "connection.Connection[Any, Any]", 
     """What a worker does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
     if HAS_FORKSERVER:
+        os.setsid()  # a group of its own, with which all ends that it starts
+        os.register_at_fork(after_in_child=jobs.close)  # else nobody would notice that it died
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    multiprocessing.current_process().daemon = False  # which could start no processes; the group ends them
     os.environ["LOCAL_RANK"] = str(number)  # as torchrun says which of several GPUs is whose
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     with suppress(EOFError, OSError):  # the parent is gone
@@ -237,6 +243,8 @@ def _end_with_the_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])
+    if HAS_FORKSERVER:
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cadenza_remix.audio import is_there
 from cadenza_remix.errors import MetadataError
+from cadenza_remix.lock import locked
 from cadenza_remix.output import replacing
 from cadenza_remix.scenes import Outcome, Pair
 
@@ -62,13 +63,17 @@ def write_failures(
         causes: `scene`, `song`, `listener` (where they apply) and `cause` of each failure.
         suffix: of the table's name.
     """
-    path, others = table_path(exp_folder, FAILURES, suffix), read_failures(exp_folder, suffix)
+    path = table_path(exp_folder, FAILURES, suffix)
+    if not causes and not path.exists():
+        return
     new = pd.DataFrame([{"command": command, **cause} for cause in causes], columns=list(FAILURE_COLUMNS))
-    table = pd.concat([others[others["command"] != command].astype(object), new.astype(object)])
-    if len(table):
-        _write(path, table.fillna(""))
-    else:
-        path.unlink(missing_ok=True)
+    with locked(exp_folder, path.stem, wait_s=60):  # other commands write into it, too
+        others = read_failures(exp_folder, suffix)
+        table = pd.concat([others[others["command"] != command].astype(object), new.astype(object)])
+        if len(table):
+            _write(path, table.fillna(""))
+        else:
+            path.unlink(missing_ok=True)
 
 
 def failure(outcome: Outcome) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cadenza_remix import results
+from cadenza_remix import output, results
 from cadenza_remix.errors import MetadataError
 from cadenza_remix.results import (
     DETAILS,
@@ -62,10 +62,23 @@ def take_songs(pairs: Sequence[Pair], *, index: int, count: int) -> list[Pair]:
 
 
 def remove_scores(exp_folder: Path, suffix: str) -> None:
-    """Remove a task's scores and the whole run's; merge and report shall not take them for those to come."""
-    for table in (SCORES, DETAILS):
-        for each in {suffix, ""}:
-            results.table_path(exp_folder, table, each).unlink(missing_ok=True)
+    """Remove a task's scores and the whole run's; merge and report shall not take them for those to come.
+
+    An undivided run removes those of every task, whose place it takes.
+    """
+    for table in (SCORES, DETAILS, SEPARATION):
+        own = [results.table_path(exp_folder, table, suffix)] if suffix else _tables(exp_folder, table)
+        output.remove([*own, exp_folder / table])
+
+
+def replace_failures(
+    exp_folder: Path, command: str, causes: Sequence[Mapping[str, str]], suffix: str = ""
+) -> None:
+    """Replace a command's rows in a task's `failures.csv`; an undivided run, in that of every task."""
+    results.write_failures(exp_folder, command, causes, suffix)
+    if not suffix:
+        for table in _tables(exp_folder, FAILURES):
+            results.write_failures(exp_folder, command, [], table.stem.removeprefix(Path(FAILURES).stem))
 
 
 @dataclass(frozen=True)

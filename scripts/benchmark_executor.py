@@ -8,7 +8,8 @@
 Each round times all four, one after the other: the loop in one process and in two, `evaluate` with one worker
 and with two, a thread each. The machine sets how much faster two loops are than one (two threads of one core,
 a clock that falls); `evaluate` should reach 0.9 of that. The start of
-the workers counts, that of the program does not.
+the workers counts, that of the program does not. A song is done by one worker, so few songs cannot be divided
+evenly: of three equal ones, two workers do at most 1.5 times as much; the bound is printed first.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from cadenza_remix.ledger import Ledger
 from cadenza_remix.metrics.haaqi import Haaqi
 from cadenza_remix.parallel import import_early, run_all
 from cadenza_remix.scenes import Job, Outcome, group_by_song
+from cadenza_remix.shards import take_share
 
 SAMPLE_RATE = 44100
 LOOPS = 8
@@ -44,6 +46,11 @@ def main() -> None:
     import_early("cadenza_remix.jobs.evaluation", workers=2)
     work, jobs = evaluation(options.root, options.run)
     list(run_all(work, jobs[:2], workers=2))  # compile and read once
+    sizes = [len(job.pairs) for job in jobs]
+    shares = [sum(take_share(sizes, sizes, index=index, count=2)) for index in range(2)]
+    print(
+        f"{len(jobs)} songs: two workers at most {sum(sizes) / max(shares):.2f} times as fast, by their pairs"
+    )
     reached = []
     for _ in range(options.rounds):
         loop = seconds(spin, range(LOOPS), 1) / seconds(spin, range(LOOPS), 2)

@@ -6,7 +6,7 @@ The commands are prepare, enhance and evaluate. A kill is SIGINT, SIGTERM or SIG
 all of its processes (Ctrl-C on a terminal), or SIGTERM or SIGKILL to one of the others: a worker, or the one
 that they are forked from. The moment is drawn over the whole command, its start included. Then nothing of the
 command may run on, and the same command must go on to the same files, without leftovers. The quiet run is
-`executor=serial`. Needs Linux (`/proc`).
+`executor=serial`. The separator works in a process of its own, which has to end, too. Needs Linux (`/proc`).
 """
 
 import argparse
@@ -32,6 +32,16 @@ TO_PARENT = {"SIGINT", "SIGTERM", "SIGKILL", "Ctrl-C"}
 KILLS = (*sorted(TO_PARENT), "worker SIGTERM", "worker SIGKILL")
 MARK = "CADENZA_REMIX_STRESS"
 PATIENCE_S = 60.0
+HELPED = """
+import multiprocessing
+from cadenza_remix.demix.spectral import Spectral
+
+class Helped(Spectral):
+    def __call__(self, mixture):
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            return pool.apply(Spectral.__call__, (self, mixture))
+"""
+HELPED_YAML = "defaults: [spectral, _self_]\n_target_: helped.Helped\n"
 
 
 def main() -> None:
@@ -63,7 +73,7 @@ class Stress:
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
         """Nothing yet."""
-        self.data, self.run, self.rng = folder / "data", folder / "run", rng
+        self.folder, self.data, self.run, self.rng = folder, folder / "data", folder / "run", rng
         self.environment = os.environ | {MARK: f"{os.getpid()}"}
         self.seconds: dict[str, float] = {}
         self.expected: dict[str, str] = {}
@@ -72,7 +82,10 @@ class Stress:
         self.trials = 0
 
     def make_music(self, seconds: float) -> None:
-        """The demo's dry songs, cut."""
+        """The demo's dry songs, cut, and the separator."""
+        (self.folder / "conf/separator").mkdir(parents=True, exist_ok=True)
+        (self.folder / "conf/separator/helped.yaml").write_text(HELPED_YAML, encoding="utf-8")
+        (self.folder / "helped.py").write_text(HELPED, encoding="utf-8")
         shutil.rmtree(self.data, ignore_errors=True)
         write_demo(self.data)
         for path in (self.data / "audio/music").rglob("*.wav"):
@@ -84,14 +97,16 @@ class Stress:
         shutil.rmtree(self.run, ignore_errors=True)
         for command in COMMANDS:
             begin_s = time.perf_counter()
-            subprocess.run(self.arguments(command, "serial"), check=True, capture_output=True)
+            arguments = self.arguments(command, "serial")
+            subprocess.run(arguments, cwd=self.folder, check=True, capture_output=True)
             self.seconds[command] = time.perf_counter() - begin_s
         self.expected = self.content()
 
     def arguments(self, command: str, executor: str = "processes") -> list[str]:
         """A command on the small folder; everything that it writes goes below `run`."""
         return [
-            *(sys.executable, "-m", "cadenza_remix", command, "separator=spectral", f"executor={executor}"),
+            *(sys.executable, "-m", "cadenza_remix", command, "--config-dir", str(self.folder / "conf")),
+            *("separator=helped", f"executor={executor}"),
             *(f"path.root={self.data}", f"path.exp_folder={self.run}"),
             *(f"path.output_music_dir={self.run}/music", f"path.output_music_file={self.run}/music.json"),
         ]
@@ -115,6 +130,7 @@ class Stress:
         begin_s = time.perf_counter()
         process = subprocess.Popen(
             self.arguments(command),
+            cwd=self.folder,
             env=self.environment,
             start_new_session=True,
             stdout=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 
 from cadenza_remix import lock
 from cadenza_remix.errors import ConfigError
-from cadenza_remix.lock import HOLDER, STALE_AFTER_S, Holder, locked
+from cadenza_remix.lock import STALE_AFTER_S, Holder, locked
 from cadenza_remix.output import partial_name, remove_leftovers
 from cadenza_remix.processes import birth, machine
 
@@ -23,7 +24,7 @@ HERE = Holder("here", machine(), os.getpid(), birth(os.getpid()), "2026-01-01 12
 
 
 def put(folder: Path, holder: Holder) -> Path:
-    path = folder / ".enhance.lock" / HOLDER
+    path = folder / ".enhance.lock" / "holder.json"
     path.parent.mkdir()
     path.write_text(json.dumps(asdict(holder)))
     return path
@@ -102,7 +103,7 @@ def test_a_lock_of_another_machine_is_stale_when_nobody_touches_it(tmp_path: Pat
 def test_a_holder_shows_that_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "TOUCHED_EVERY_S", 0.01)
     with locked(tmp_path, "enhance"):
-        path = tmp_path / ".enhance.lock" / HOLDER
+        (path,) = (tmp_path / ".enhance.lock").iterdir()
         os.utime(path, (0, 0))
         wait_until(lambda: path.stat().st_mtime > 0)
 
@@ -120,6 +121,34 @@ def test_of_many_at_once_one_takes_a_stale_lock(tmp_path: Path) -> None:
     for process in crowd:
         process.join()
     assert sorted(results) == [False] * 7 + [True]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_comes_late_to_a_stale_lock_takes_nothing_from_its_new_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new holder takes it while another still believes it stale; a third is always ready to take it."""
+    put(tmp_path, Holder("here", machine(), gone_process(), "1", "yesterday"))
+    is_stale, rename, held = lock._is_stale, Path.rename, ExitStack()
+
+    def too_late(*_arguments: object) -> bool:
+        monkeypatch.setattr(lock, "_is_stale", is_stale)
+        held.enter_context(locked(tmp_path, "enhance"))
+        monkeypatch.setattr(Path, "rename", rename_and_let_the_third_try)
+        return True
+
+    def rename_and_let_the_third_try(source: Path, target: Path) -> Path:
+        renamed = rename(source, target)
+        with monkeypatch.context() as patch, pytest.raises(ConfigError, match="is being filled"):
+            patch.setattr(Path, "rename", rename)
+            held.enter_context(locked(tmp_path, "enhance"))
+        return renamed
+
+    monkeypatch.setattr(lock, "_is_stale", too_late)
+    with pytest.raises(ConfigError, match="is being filled"), locked(tmp_path, "enhance"):
+        raise AssertionError
+    monkeypatch.setattr(Path, "rename", rename)
+    held.close()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
 
 from cadenza_remix import output, pipeline
@@ -30,7 +31,7 @@ from cadenza_remix.jobs.stem_cache import StemCache
 from cadenza_remix.ledger import fingerprint
 from cadenza_remix.output import check_space, write_pcm16
 from cadenza_remix.processes import machine
-from tests.conftest import REPOSITORY, Commands, music
+from tests.conftest import REPOSITORY, Commands, edit_metadata, music, write_metadata
 from tests.test_config import one_sentence, run
 from tests.test_lock import wait_until
 from tests.test_own_network import BLOCKS
@@ -57,7 +58,7 @@ def test_an_interruption_is_one_sentence(challenge: Path, tmp_path: Path, moment
         [sys.executable, "-m", "cadenza_remix", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     if moment == "work":
-        wait_until(lambda: (tmp_path / "exp/none/.enhance.lock/holder.json").exists())
+        wait_until((tmp_path / "exp/none/.enhance.lock").exists)
     else:
         maps = Path(f"/proc/{process.pid}/maps")
         wait_until(lambda: "_yaml" in maps.read_text())  # which Hydra loads
@@ -175,6 +176,67 @@ def test_what_an_unfinished_overwriting_left_is_not_scored(
     mixture.write_bytes(sound)
     commands("evaluate", expect=1)
     assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 4
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_an_interrupted_preparation_leaves_no_song_of_old_and_new_signals(
+    challenge: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    at_mic, dry = challenge / "audio/at_mic_music/train", challenge / "audio/music/train"
+    for song in at_mic.iterdir():
+        shutil.copytree(song, dry / song.name.removesuffix("-hlp_0001"))
+    for path in list(at_mic.rglob("*.wav")):  # as others made it
+        signal, sample_rate = soundfile.read(path)
+        path.unlink()
+        soundfile.write(path.with_suffix(suffix), signal, sample_rate)
+    tracks = [{"Track Name": folder.name, "Split": "train"} for folder in dry.iterdir()]
+    head = {"subject": "S", "mic": "M", "left_angle": -30, "right_angle": 30}
+    lists = {"musdb18.train": tracks, "head_loudspeaker_positions": {"hlp_0001": head}}
+    write_metadata(challenge, lists)
+    assert "2 there already" in commands("prepare", more=())
+    write, written = output.write_pcm16, []
+
+    def write_three(*arguments, **how) -> None:  # type: ignore[no-untyped-def]
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        write(*arguments, **how)
+        written.append(arguments[0].parent)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "write_pcm16", write_three)
+        commands("prepare", expect=130, more=("head=sphere", "overwrite=true"))
+    assert "is missing; it should be an audio file" in commands("enhance", expect=1, more=("stems=true",))
+    assert sorted(path.name for path in written[0].iterdir()) == ["drums.wav", "mixture.wav", "vocals.wav"]
+    assert "2 songs made" in commands("prepare", more=("head=sphere",))
+    assert {path.suffix for path in at_mic.rglob("*.*") if path.is_file()} == {".wav"}
+    commands("enhance", more=("stems=true",))
+
+
+def test_what_was_made_of_other_stems_gains_or_audiograms_is_not_scored(
+    challenge: Path, commands: Commands
+) -> None:
+    stems = challenge.parent / "stems"
+    shutil.copytree(challenge / "audio/at_mic_music/train", stems)
+    given = (f"stems={stems}", "limiter=hard_clip", "name=given")
+    commands("enhance", "evaluate", more=given)
+    (bass,) = stems.glob("Plain*/bass.wav")
+    as_it_was = bass.read_bytes()
+    soundfile.write(bass, np.zeros((100, 2)), 44100)  # so that its song is refused, and its signals stay
+    commands("enhance", expect=1, more=given)
+    told = commands("evaluate", expect=1, more=given)
+    assert "4 of 6 scores" in told
+    assert f"was made from another {bass} than there is now; run enhance again." in told
+    bass.write_bytes(as_it_was)
+    commands("evaluate", more=given)
+    shutil.rmtree(stems)  # where it is evaluated, they may not be
+    commands("evaluate", more=given)
+    edit_metadata(challenge, "scenes.train", lambda scenes: scenes["scene_10002"].update(gain="gain_0001"))
+    edit_metadata(
+        challenge, "listeners.train", lambda people: people["L0001"].update(audiogram_levels_l=[30] * 8)
+    )
+    told = commands("evaluate", expect=1, more=given)
+    assert "2 of 6 scores" in told
+    assert "was made for other gains or another audiogram than there are now; run enhance again." in told
 
 
 def test_an_interrupted_evaluation_leaves_no_old_table(

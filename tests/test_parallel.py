@@ -9,6 +9,7 @@ import pytest
 
 from cadenza_remix.errors import AudioError, ConfigError, DiskError
 from cadenza_remix.parallel import run_all
+from tests.test_lock import wait_until
 
 
 def work(job: int) -> int:
@@ -149,6 +150,58 @@ def test_nothing_is_left_of_workers_whose_parent_is_gone(tmp_path: Path, how: si
     program.stdout.close()
     for worker in workers:
         assert not is_running(worker)
+
+
+HELPED = """
+import multiprocessing, os, subprocess, sys, time
+from cadenza_remix.parallel import run_all
+
+PROGRAM = "import os, time; os.write(1, b'%d ' % os.getpid()); time.sleep(600)"
+
+def help():
+    exec(PROGRAM)
+
+def work(job):
+    helper = multiprocessing.get_context(job).Process(target=help)
+    helper.start()
+    subprocess.Popen([sys.executable, "-c", PROGRAM])
+    time.sleep(600)
+
+if __name__ == "__main__":
+    done = run_all(work, ["fork", "spawn"], workers=2, timeout_s=float(sys.argv[1]))
+    print(*(result for _, result in done))
+"""
+
+
+@pytest.mark.parametrize("how", ["its parent is killed", "it takes too long", "it is killed"])
+def test_a_worker_may_start_processes_and_they_end_with_it(tmp_path: Path, how: str) -> None:
+    (tmp_path / "program.py").write_text(HELPED)
+    timeout_s = 2 if how == "it takes too long" else 600
+    program = subprocess.Popen(
+        [sys.executable, "program.py", str(timeout_s)], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    assert program.stdout is not None
+    started: list[int] = []
+    for _ in range(1 + (how == "it is killed")):  # which is tried again
+        helpers: list[int] = []
+        while len(helpers) < 4:
+            written = os.read(program.stdout.fileno(), 1000)
+            assert written
+            helpers += map(int, written.split())
+        started += helpers
+        if how == "it is killed":
+            for worker in {parent_of(pid) for pid in helpers}:
+                os.kill(worker, signal.SIGKILL)
+    if how == "its parent is killed":
+        program.kill()
+    told = program.communicate(timeout=60)[0]  # all of it: nobody holds the pipe any more
+    if how != "its parent is killed":
+        assert told.count("Tried twice") == 2
+    wait_until(lambda: not any(is_running(pid) for pid in started))
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 def is_running(pid: int) -> bool:

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cadenza_remix import ledger
+from cadenza_remix import ledger, results
 from cadenza_remix.errors import MetadataError
 from cadenza_remix.results import SCORE_COLUMNS
 from cadenza_remix.scenes import Pair, Scene
 from cadenza_remix.shards import merge_tables, take_share, take_songs
+from tests.conftest import Commands
 from tests.test_config import one_sentence, run
 
 SLURM_DEMO = Path(__file__).resolve().parent.parent / "scripts/slurm_demo.py"
@@ -144,6 +145,34 @@ def test_commands_that_claim_a_folder_together_are_all_written_down(tmp_path: Pa
     with ProcessPoolExecutor(8, multiprocessing.get_context("forkserver")) as pool:
         list(pool.map(claim, [tmp_path] * len(commands), commands))
     assert {name: ledger.claimed(tmp_path, name)["key"] for name in commands} == {c: c for c in commands}
+
+
+def fail(folder: Path, name: str) -> None:
+    results.write_failures(folder, name, [{"song": "A", "cause": name}])
+
+
+def test_commands_that_fail_together_are_all_listed(tmp_path: Path) -> None:
+    commands = [f"command_{number}" for number in range(16)]
+    with ProcessPoolExecutor(8, multiprocessing.get_context("forkserver")) as pool:
+        list(pool.map(fail, [tmp_path] * len(commands), commands))
+    assert sorted(results.read_failures(tmp_path)["command"]) == sorted(commands)
+    assert [path.name for path in tmp_path.iterdir()] == ["failures.csv"]
+
+
+def test_an_undivided_run_takes_the_place_of_the_tasks(challenge: Path, commands: Commands) -> None:
+    (bass,) = challenge.glob("audio/at_mic_music/train/Plain*/bass.wav")
+    as_it_was = bass.read_bytes()
+    bass.write_bytes(b"no music")
+    for shard in (("shard.index=0", "shard.count=2"), ("shard.index=1", "shard.count=2")):
+        fails = int(shard[0] == "shard.index=1")
+        commands("enhance", expect=fails, more=("stems=true", "limiter=hard_clip", *shard))
+        commands("evaluate", expect=fails, more=("stems=true", "keep_stems=true", *shard))
+    folder = challenge.parent / "exp/stems_true"
+    assert (folder / "failures_2-2.csv").exists()
+    bass.write_bytes(as_it_was)
+    commands("enhance", "evaluate", more=("stems=true", "limiter=hard_clip"))
+    assert sorted(path.name for path in folder.glob("*.csv")) == ["details.csv", "scores.csv"]
+    assert "holds no tables of shards" in commands("merge", expect=1, more=("stems=true",))
 
 
 def write_table(path: Path, *rows: str) -> None:

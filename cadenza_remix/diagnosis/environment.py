@@ -1,7 +1,6 @@
 """Python, packages, PyTorch, compiled code, room on the disk."""
 
 import platform
-import shutil
 import warnings
 from importlib import import_module, metadata
 from pathlib import Path
@@ -11,6 +10,7 @@ from packaging.requirements import Requirement
 from cadenza_remix import compiled
 from cadenza_remix.diagnosis.finding import Finding, Level
 from cadenza_remix.errors import ConfigError
+from cadenza_remix.output import free_bytes
 from cadenza_remix.parallel import available_cores
 
 
@@ -108,8 +108,7 @@ def compiled_code() -> Finding:
 
 def disk(subject: str, folder: Path, needed_bytes: float) -> Finding:
     """Whether there is room for what will be written into a folder that may not exist yet."""
-    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.is_dir())
-    free = shutil.disk_usage(there).free
+    free = free_bytes(folder)
     told = f"{folder} has {_gigabytes(free)} free" + f", {_gigabytes(needed_bytes)} needed at most" * bool(
         needed_bytes
     )

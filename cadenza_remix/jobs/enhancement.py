@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from cadenza_remix.demix.correction import Correction
 from cadenza_remix.errors import AudioError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
 from cadenza_remix.jobs.stem_cache import StemCache
-from cadenza_remix.ledger import Record, content, fingerprint, stamps
+from cadenza_remix.ledger import Record, fingerprint, known, stamps
 from cadenza_remix.limit import Limiter
 from cadenza_remix.remix import MixtureBlend
 from cadenza_remix.scenes import Job, Outcome, Pair
@@ -147,9 +148,18 @@ class Enhancement:
             truncate=self.truncate,
         )
         seconds = round(time.perf_counter() - begin_s, 3)
-        mixture = self.music[pair.scene.song].path(MIXTURE)
-        values = {"seconds": seconds, "mixture": content(mixture), **separation}
+        values = {"seconds": seconds, "made_of": self._made_of(pair), **separation}
         return Record(self._origin(pair, self.exp_folder), stamps([path]), values)
+
+    def _made_of(self, pair: Pair) -> dict[str, Any]:
+        """By what `evaluate` tells that a signal is out of date."""
+        song = pair.scene.song
+        made_of = {"pair": fingerprint(pair), "mixture": known(self.music[song].path(MIXTURE))}
+        if not self.given_stems:
+            return made_of
+        given = self.given_stems[song]
+        stems = {source: known(given.path(source)) for source in pair.scene.gains_db}
+        return made_of | {"stems_folder": str(given.folder), "stems": stems}
 
     def _origin(self, pair: Pair, _run: Path) -> str:
         inputs = [self.music[pair.scene.song].path(MIXTURE)]

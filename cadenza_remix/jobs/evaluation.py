@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cadenza_remix import output, pipeline
+from cadenza_remix.audio import is_there
 from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.errors import AudioError, CadenzaError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
-from cadenza_remix.ledger import Ledger, Record, content, fingerprint, stamps
+from cadenza_remix.ledger import Ledger, Record, fingerprint, is_known, stamps
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.output import Enhanced
 from cadenza_remix.scenes import Job, Outcome, Pair, rng_of
@@ -106,7 +107,7 @@ class Evaluation:
         return enhanced
 
     def _outdated(self, pair: Pair, run: Path) -> str:
-        """Why `enhance` has yet to make a signal again, with other settings or of other music; empty if not.
+        """Why `enhance` has yet to make a signal again, with other settings or of other things; empty if not.
 
         Where it has no records of a song, the signals are others', and nothing is known of them.
         """
@@ -116,9 +117,17 @@ class Evaluation:
             return ""
         if pair.name not in records:
             return f"{path} is to be made again, which enhance has not done so far; run it again."
-        # By content, as clocks jump and music is copied to where it is evaluated.
-        if records[pair.name].values.get("mixture") != content(mixture):
+        made_of = records[pair.name].values["made_of"]
+        if made_of["pair"] != fingerprint(pair):
+            return (
+                f"{path} was made for other gains or another audiogram than there are now; run enhance again."
+            )
+        if not is_known(mixture, made_of["mixture"]):
             return f"{path} was made from another {mixture} than there is now; run enhance again."
+        for source, seen in made_of.get("stems", {}).items():
+            stem = Music(Path(made_of["stems_folder"]), self.sample_rate).path(source)
+            if is_there(stem) and not is_known(stem, seen):  # they may be elsewhere where it is evaluated
+                return f"{path} was made from another {stem} than there is now; run enhance again."
         return ""
 
     def _status(self, enhanced: Enhanced) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from cadenza_remix import ledger, output, pipeline
-from cadenza_remix.datasets.challenge import MIXTURE, DrySong
+from cadenza_remix.audio import is_there
+from cadenza_remix.datasets.challenge import MIXTURE, DrySong, Music
 from cadenza_remix.datasets.heads import Heads, HrtfFiles
 from cadenza_remix.errors import AudioError, ConfigError
 from cadenza_remix.hrtf import to_microphones
@@ -67,6 +68,8 @@ class Preparation:
             return False  # somebody else's data, such as the challenge's own
         song.dry.check(signals)
         self.ledger.forget([song.name])  # from here on the files are ours, finished or not
+        # Should this be interrupted, the song has gaps, which are noticed, and no old signals among new ones.
+        output.remove(path.with_suffix(suffix) for path in targets.values() for suffix in (".wav", ".flac"))
         head = self.heads(song.head, sample_rate=self.sample_rate)
         gain_db = None
         if self.shared_loudness:
@@ -88,7 +91,8 @@ class Preparation:
 
     def is_made(self, song: DrySong) -> bool:
         """Whether all of the song's files are there."""
-        return all(target.is_file() for target in self._targets(song).values())
+        made = Music(self.music_dir / song.folder, self.sample_rate)
+        return all(is_there(made.path(name)) for name in self._targets(song))
 
     def _targets(self, song: DrySong) -> dict[str, Path]:
         folder = self.music_dir / song.folder

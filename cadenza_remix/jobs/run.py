@@ -15,6 +15,7 @@ from cadenza_remix.lock import locked
 from cadenza_remix.output import check_space, remove_leftovers
 from cadenza_remix.parallel import run_all
 from cadenza_remix.scenes import Job, Outcome, Pair, group_by_song
+from cadenza_remix.shards import replace_failures
 
 SHOWN_CAUSES = 5
 
@@ -124,7 +125,7 @@ def report_failures(
     exp_folder: Path, command: str, failures: Sequence[Mapping[str, str]], suffix: str = ""
 ) -> bool:
     """Write a command's failures down and tell the first causes; true if there are none."""
-    results.write_failures(exp_folder, command, failures, suffix)
+    replace_failures(exp_folder, command, failures, suffix)
     return tell_failures(results.table_path(exp_folder, results.FAILURES, suffix), failures)
 
 
