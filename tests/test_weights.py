@@ -218,7 +218,9 @@ def test_a_tensor_that_says_more_than_the_file_holds_is_refused(
     state = {"encoder.0.0.weight": repeated.expand(2**44)}
     package = {"klass": Demucs, "args": (), "kwargs": {"sources": demucs.SOURCES}, "state": state}
     torch.save(package if read is demucs.load_network else state, tmp_path / "a.th")
-    with pytest.raises(WeightsError, match=r"no plain list of named tensors|is no network of demucs"):
+    with pytest.raises(
+        WeightsError, match=r"no plain list of named tensors|is no network of|holds more than"
+    ):
         read((tmp_path / "a.th",) if isinstance(read, demucs_v2.Load) else tmp_path / "a.th")
 
 
