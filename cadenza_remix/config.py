@@ -26,7 +26,7 @@ from cadenza_remix import __version__
 from cadenza_remix.annotations import wrong_values
 from cadenza_remix.device import check_device_name
 from cadenza_remix.errors import CadenzaError, ConfigError
-from cadenza_remix.interruption import interruptible, work_begins
+from cadenza_remix.interruption import interruptible, leave_unheard, work_begins
 from cadenza_remix.settings import ExecutorSettings, Fitted, Settings
 
 HERE = Path(__file__).resolve().parent
@@ -123,6 +123,8 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             _fail(str(error))
         except OmegaConfBaseException as error:
             _fail(_explain(error))
+        except BrokenPipeError:
+            leave_unheard()
         except OSError as error:  # a folder that may not be entered, a path longer than any can be
             _fail(f"{' '.join(str(error).split())}; correct the path, or who may use it.")
         if not succeeded:
@@ -186,6 +188,14 @@ def _explain(error: Exception) -> str:
     if unknown:
         similar = difflib.get_close_matches(unknown[1], _keys(Settings), n=1, cutoff=0.5)
         return f"There is no key {unknown[1]}" + (f"; did you mean {similar[0]}?" if similar else ".")
+    no_choice = re.search(
+        r"Could not find '(\w+)/([^']+)'\s+Available options in '\w+':\n((?:\t.*\n?)+)", str(error)
+    )
+    if no_choice:
+        group, name, there = no_choice[1], no_choice[2], no_choice[3].split()
+        similar = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+        hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(there)}."
+        return f"There is no {group}={name}; {hint}"
     block = re.search(r"full_key: (\S+)", str(error))
     old = [key for key in RENAMED_KEYS if block and f"{key}.".startswith(f"{block[1]}.")]
     if old:  # in a file of the user's

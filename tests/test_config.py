@@ -46,7 +46,8 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         (["evaluate", "shard.index=second"], "shard.index=second (Value 'second'"),
         (["enhance", "shard.index=${oc.env:NOT_SET_TASK_ID}"], "'NOT_SET_TASK_ID' not found"),
         (["enhance", "+path.colour=red"], "There is no key path.colour"),
-        (["enhance", "separator=unheard_of"], "Could not find 'separator/unheard_of'"),
+        (["enhance", "separator=unheard_of"], "There is no separator=unheard_of; there are bs_roformer, "),
+        (["enhance", "limiter=multibnd"], "There is no limiter=multibnd; did you mean multiband?"),
         (["enhance", "+separator.depth=3", "separator=none"], "unexpected keyword argument 'depth'"),
         (["enhance", "path.root=x"], "path.root is set, but not what to run on it"),
         (["enhance", "path.root=???", "separator=none"], "path.root"),
@@ -226,6 +227,15 @@ def test_help_names_what_can_be_set_of_each_choice_of_ones_own_too(tmp_path: Pat
         assert words in told
     assert "device=" not in told  # a key of all networks
     assert "_target_" not in told
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["enhance", "--help"], ["doctor"]])
+def test_who_reads_no_further_is_told_nothing(arguments: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cadenza_remix", *arguments]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
 
 
 def test_version(tmp_path: Path) -> None:

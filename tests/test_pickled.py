@@ -43,9 +43,7 @@ def stored(key: bytes = text("0"), elements: int = 4) -> bytes:
 
 
 def tensor(storage: bytes, shape: bytes, strides: bytes, offset: int = 0) -> bytes:
-    return called(
-        "torch._utils._rebuild_tensor_v2", storage, number(offset), shape, strides, b"\x89", b"N"
-    )
+    return called("torch._utils._rebuild_tensor_v2", storage, number(offset), shape, strides, b"\x89", b"N")
 
 
 def doubled(first: bytes, times: int) -> bytes:
@@ -60,8 +58,10 @@ FRACTION = "fractions.Fraction"
 
 def demucs(**changed: bytes) -> bytes:
     """A file of Demucs."""
-    sources = b"(" + b"".join(text(name) for name in SOURCES) + b"l" if False else (
-        b"](" + b"".join(text(name) for name in SOURCES) + b"e"
+    sources = (
+        b"(" + b"".join(text(name) for name in SOURCES) + b"l"
+        if False
+        else (b"](" + b"".join(text(name) for name in SOURCES) + b"e")
     )
     parts = {
         "klass": b"cdemucs.demucs\nDemucs\n",
@@ -79,8 +79,11 @@ BOMBS = {
     "tensor as arguments": P + b"ccollections\nOrderedDict\n" + TALL + b"R.",
     "tensor as a list": P + state(text("a"), called("builtins.list", TALL)) + b".",
     "tensor as a storage's place": P + TALL + b"Q.",
-    "encode": P + called("_codecs.encode", text("x" * 64), text("hex")) + b"q\0"
-    + b"".join(b"0" + called("_codecs.encode", GET, text("hex")) + b"q\0" for _ in range(40)) + b".",
+    "encode": P
+    + called("_codecs.encode", text("x" * 64), text("hex"))
+    + b"q\0"
+    + b"".join(b"0" + called("_codecs.encode", GET, text("hex")) + b"q\0" for _ in range(40))
+    + b".",
     "memo at 4 G": P + b"Nr" + b"\xff" * 4 + b".",
     "bytearray of protocol 5": P + b"\x96" + (2**40).to_bytes(8, "little") + b".",
     "bytes of protocol 4": P + b"\x8e" + (2**40).to_bytes(8, "little") + b".",
@@ -90,14 +93,25 @@ BOMBS = {
     "million dictionaries": P + b"(" + 8 * MIB * b"}" + b"t.",
     "1 GiB of nothing": P + 1024 * MIB * b"N" + b".",
     "tall": P + state(text("a"), TALL) + b".",
-    "overflow": P + state(text("a"), tensor(stored(), 2 * number(2**32) + b"\x86", 2 * number(0) + b"\x86")) + b".",
-    "many of one": P + state(*(text(str(n)) + tensor(stored(elements=MIB), number(MIB) + b"\x85", number(1) + b"\x85") for n in range(2000))) + b".",
+    "overflow": P
+    + state(text("a"), tensor(stored(), 2 * number(2**32) + b"\x86", 2 * number(0) + b"\x86"))
+    + b".",
+    "many of one": P
+    + state(
+        *(
+            text(str(n)) + tensor(stored(elements=MIB), number(MIB) + b"\x85", number(1) + b"\x85")
+            for n in range(2000)
+        )
+    )
+    + b".",
     "meta": P + state(text("a"), called("torch._utils._rebuild_meta_tensor_no_storage", b"N")) + b".",
     "sparse": P + state(text("a"), called("torch._utils._rebuild_sparse_tensor", b"N")) + b".",
     "outside": P + state(text("a"), tensor(stored(), number(2) + b"\x85", number(2**62) + b"\x85")) + b".",
     "before": P + state(text("a"), tensor(stored(), number(2) + b"\x85", number(1) + b"\x85", -4)) + b".",
     "negative": P + state(text("a"), tensor(stored(), number(-2) + b"\x85", number(-1) + b"\x85")) + b".",
-    "many dimensions": P + state(text("a"), tensor(stored(), b"(" + 10**6 * b"K\1" + b"t", b"(" + 10**6 * b"K\1" + b"t")) + b".",
+    "many dimensions": P
+    + state(text("a"), tensor(stored(), b"(" + 10**6 * b"K\1" + b"t", b"(" + 10**6 * b"K\1" + b"t"))
+    + b".",
     # time
     "doubled as a key": P + state(doubled(b"N", 64), b"N") + b".",
     "doubled as a storage's key": P + state(text("a"), stored(doubled(b"N", 64))) + b".",
