@@ -240,6 +240,15 @@ def test_an_archive_that_unpacks_to_more_than_its_size_is_refused(
         read(tmp_path / "b.pt")
 
 
+@pytest.mark.parametrize("read", [read_tensors, demucs.load_network])
+def test_many_tensors_of_the_same_elements_are_refused(tmp_path: Path, read: Callable[..., object]) -> None:
+    state = dict.fromkeys(map(str, range(1000)), torch.zeros(10**5))
+    package = {"klass": Demucs, "args": (), "kwargs": {"sources": demucs.SOURCES}, "state": state}
+    torch.save(package if read is demucs.load_network else state, tmp_path / "a.th")
+    with pytest.raises(WeightsError, match=r"no plain list of named tensors|is no network of"):
+        read(tmp_path / "a.th")
+
+
 def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
     torch.save({"optimizer": TENSORS, "epoch": 3}, tmp_path / "a.pt")
     with pytest.raises(WeightsError, match="export the network's state dict alone"):

@@ -75,10 +75,11 @@ def _read_archive(path: Path, named: Callable[[str], Any]) -> Any:
         def content(key: str) -> bytearray:
             return bytearray(archive.read(f"{root}data/{key}"))
 
-        def storage(key: str, dtype: torch.dtype, *_: object) -> Tensor:
-            return (
-                torch.frombuffer(content(key), dtype=dtype) if content(key) else torch.empty(0, dtype=dtype)
-            )
+        def storage(key: str, dtype: torch.dtype, _: object, n_elements: int) -> Tensor:
+            held = content(key)
+            if len(held) != n_elements * dtype.itemsize:
+                raise ValueError("a storage of another length")
+            return torch.frombuffer(held, dtype=dtype) if held else torch.empty(0, dtype=dtype)
 
         with archive.open(f"{root}data.pkl") as file:
             return _run(BytesIO(file.read(LONGEST)), named, storage)
