@@ -123,6 +123,8 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             _fail(str(error))
         except OmegaConfBaseException as error:
             _fail(_explain(error))
+        except RecursionError:
+            _fail("Settings are nested too deeply; make their file simpler.")
         except BrokenPipeError:
             leave_unheard()
         except OSError as error:  # a folder that may not be entered, a path longer than any can be
@@ -152,19 +154,17 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
         except SweepError as error:
             sys.exit(f"error: {error}")
-        except (TypeError, ValueError) as error:
-            if began:
-                raise
-            # Hydra's, at separator=1 or separator=[[]]
-            told = f"An argument is not understood ({error}); say the name of a choice for a group."
-            sys.exit(f"error: {ConfigError(told)} cadenza-remix {name} --help lists what there is.")
         except SystemExit as stop:  # Hydra's parser of options has said what it did not understand
             sys.exit(EXIT_FAILED if stop.code == EXIT_USAGE else stop.code)
-        except RuntimeError as error:
-            if not type(error).__module__.startswith("submitit"):
+        except Exception as error:
+            if type(error).__module__.startswith("submitit"):
+                told = " ".join(str(error).splitlines()[:2])  # more is its log
+                sys.exit(f"error: {told}; the same command continues.")
+            if began:
                 raise
-            told = " ".join(str(error).splitlines()[:2])  # more is its log
-            sys.exit(f"error: {told}; the same command continues.")
+            # Of any kind, at separator=1 or separator=[[]], or where a file of the user's is no YAML.
+            told = f"Settings are not understood ({error}); say the name of a choice for a group, or mend it."
+            sys.exit(f"error: {ConfigError(told)} cadenza-remix {name} --help lists what there is.")
 
     return main
 
