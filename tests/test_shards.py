@@ -227,6 +227,22 @@ def test_what_is_no_table_of_the_run_is_refused(
     assert not (tmp_path / "scores.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("table", "content", "told"),
+    [
+        ("failures", "command,scene,song,listener,cause\nmelt,scene_1,A,L0001,why\n", "a failure of 'melt'"),
+        ("separation", "song,source,sdr,si_sdr\nZ,vocals,1,2\n", "has the song 'Z', which is not in"),
+    ],
+)
+def test_rows_of_another_run_are_refused(
+    tmp_path: Path, pairs: list[Pair], table: str, content: str, told: str
+) -> None:
+    (tmp_path / "scores_1-2.csv").write_text(f"{','.join(SCORE_COLUMNS)}\nscene_1,A,L0001,0,0,0\n")
+    (tmp_path / f"{table}_1-2.csv").write_text(content)
+    with pytest.raises(MetadataError, match=told):
+        merge_tables(tmp_path, pairs)
+
+
 def test_without_tables_there_is_nothing_to_merge(challenge: Path) -> None:
     told = one_sentence(run("merge", f"path.root={challenge}", "name=x", cwd=challenge.parent))
     assert "exp/x holds no tables of shards, such as scores_1-4.csv; run evaluate with shard.index" in told
