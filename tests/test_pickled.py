@@ -92,7 +92,7 @@ def vector(length: int, stride: int, offset: int = 0) -> bytes:
 
 def doubled(times: int = 64) -> bytes:
     """A tuple of a tuple twice, of a tuple twice …"""
-    return b"Nq\0" + times * (b"0" + SAME + SAME + b"\x86q\0")
+    return b"Nq\0" + times * (SAME + b"\x86q\0")
 
 
 def deep(levels: int = MIB // 8) -> bytes:
@@ -110,7 +110,7 @@ def demucs(**changed: bytes) -> bytes:
 
 
 TALL = vector(2**44, 0)  # of one element
-HEX = (b"0" + called("_codecs.encode", SAME, text("hex")) + b"q\0") * 40
+HEX = (called("_codecs.encode", SAME, text("hex")) + b"q\0") * 40
 HARMFUL = {
     # for memory
     "a bytearray": dictionary(text("a"), called("builtins.bytearray", number(2**33))),
@@ -185,6 +185,7 @@ def write_archive(path: Path, content: bytes) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", BEGIN + content + b".")
         archive.writestr("archive/data/0", bytes(16))
+        archive.writestr("archive/version", b"3\n")  # without which PyTorch reads nothing
 
 
 def write_legacy(path: Path, content: bytes) -> None:
