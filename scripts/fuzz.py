@@ -208,7 +208,7 @@ def _write_shards(run: Path) -> None:
             results.SCORES: (results.SCORE_COLUMNS, [(*key, 0.25, 0.75, 0.5) for key in own]),
             results.DETAILS: (DETAIL_COLUMNS, [(*key, "ok", 12.5, 0.1) for key in own]),
             results.FAILURES: (results.FAILURE_COLUMNS, [("evaluate", *keys[2], "a sentence")][: task - 1]),
-            results.SEPARATION: (results.SEPARATION_COLUMNS, [(keys[0][1], "vocals", 1.5, 2.5)]),
+            results.SEPARATION: (results.SEPARATION_COLUMNS, [(keys[0][1], "vocals", 1.5, 2.5, 3.5)]),
         }
         for name, (columns, rows) in tables.items():
             text = "".join(",".join(map(str, row)) + "\n" for row in (columns, *rows))

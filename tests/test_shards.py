@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from cadenza_remix import ledger
 from cadenza_remix.errors import MetadataError
-from cadenza_remix.results import SCORE_COLUMNS
+from cadenza_remix.results import SCORE_COLUMNS, SEPARATION_COLUMNS
 from cadenza_remix.scenes import Pair, Scene
 from cadenza_remix.shards import merge_tables, take_share, take_songs
 from tests.test_config import one_sentence, run
@@ -231,7 +231,11 @@ def test_what_is_no_table_of_the_run_is_refused(
     ("table", "content", "told"),
     [
         ("failures", "command,scene,song,listener,cause\nmelt,scene_1,A,L0001,why\n", "a failure of 'melt'"),
-        ("separation", "song,source,sdr,si_sdr\nZ,vocals,1,2\n", "has the song 'Z', which is not in"),
+        (
+            "separation",
+            f"{','.join(SEPARATION_COLUMNS)}\nZ,vocals,1,2,3\n",
+            "has the song 'Z', which is not in",
+        ),
     ],
 )
 def test_rows_of_another_run_are_refused(
