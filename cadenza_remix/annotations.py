@@ -60,7 +60,12 @@ def _hints(target: str) -> dict[str, Any]:
     try:
         found = locate(target)
         hints = get_type_hints(found.__init__ if inspect.isclass(found) else found)
-    except (ErrorDuringImport, NameError, TypeError):  # what is wrong with it is told when it is made
+    except (
+        ErrorDuringImport,
+        AttributeError,
+        NameError,
+        TypeError,
+    ):  # what is wrong with it is told when it is made
         return {}
     returned = hints.pop("return", None)
     return (get_type_hints(returned) if is_dataclass(returned) else {}) | hints

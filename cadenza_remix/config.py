@@ -26,7 +26,7 @@ from cadenza_remix import __version__
 from cadenza_remix.annotations import wrong_values
 from cadenza_remix.device import check_device_name
 from cadenza_remix.errors import CadenzaError, ConfigError
-from cadenza_remix.interruption import interruptible, work_begins
+from cadenza_remix.interruption import interruptible, leave_unheard, work_begins
 from cadenza_remix.settings import ExecutorSettings, Fitted, Settings
 
 HERE = Path(__file__).resolve().parent
@@ -123,6 +123,10 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             _fail(str(error))
         except OmegaConfBaseException as error:
             _fail(_explain(error))
+        except RecursionError:
+            _fail("Settings are nested too deeply; make their file simpler.")
+        except BrokenPipeError:
+            leave_unheard()
         except OSError as error:  # a folder that may not be entered, a path longer than any can be
             _fail(f"{' '.join(str(error).split())}; correct the path, or who may use it.")
         if not succeeded:
@@ -150,19 +154,17 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
             sys.exit(f"error: {_explain(error)} cadenza-remix {name} --help lists what there is.")
         except SweepError as error:
             sys.exit(f"error: {error}")
-        except (TypeError, ValueError) as error:
-            if began:
-                raise
-            # Hydra's, at separator=1 or separator=[[]]
-            told = f"An argument is not understood ({error}); say the name of a choice for a group."
-            sys.exit(f"error: {ConfigError(told)} cadenza-remix {name} --help lists what there is.")
         except SystemExit as stop:  # Hydra's parser of options has said what it did not understand
             sys.exit(EXIT_FAILED if stop.code == EXIT_USAGE else stop.code)
-        except RuntimeError as error:
-            if not type(error).__module__.startswith("submitit"):
+        except Exception as error:
+            if type(error).__module__.startswith("submitit"):
+                told = " ".join(str(error).splitlines()[:2])  # more is its log
+                sys.exit(f"error: {told}; the same command continues.")
+            if began:
                 raise
-            told = " ".join(str(error).splitlines()[:2])  # more is its log
-            sys.exit(f"error: {told}; the same command continues.")
+            # Of any kind, at separator=1 or separator=[[]], or where a file of the user's is no YAML.
+            told = f"Settings are not understood ({error}); say the name of a choice for a group, or mend it."
+            sys.exit(f"error: {ConfigError(told)} cadenza-remix {name} --help lists what there is.")
 
     return main
 
@@ -186,6 +188,14 @@ def _explain(error: Exception) -> str:
     if unknown:
         similar = difflib.get_close_matches(unknown[1], _keys(Settings), n=1, cutoff=0.5)
         return f"There is no key {unknown[1]}" + (f"; did you mean {similar[0]}?" if similar else ".")
+    no_choice = re.search(
+        r"Could not find '(\w+)/([^']+)'\s+Available options in '\w+':\n((?:\t.*\n?)+)", str(error)
+    )
+    if no_choice:
+        group, name, there = no_choice[1], no_choice[2], no_choice[3].split()
+        similar = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+        hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(there)}."
+        return f"There is no {group}={name}; {hint}"
     block = re.search(r"full_key: (\S+)", str(error))
     old = [key for key in RENAMED_KEYS if block and f"{key}.".startswith(f"{block[1]}.")]
     if old:  # in a file of the user's

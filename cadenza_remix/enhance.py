@@ -106,7 +106,7 @@ def warn_of_terms(separator: Any) -> None:
             separator.training_data,
         )
     licence = getattr(separator, "licence", FREE_LICENCES[0])
-    if licence not in FREE_LICENCES:
+    if not set(licence.split("; ")) <= set(FREE_LICENCES):  # those of an ensemble's members
         logger.warning("Terms of the separator's weights: %s.", licence)
 
 

@@ -6,20 +6,31 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 EXIT_INTERRUPTED = 130
+EXIT_UNHEARD = 1
 TOLD = "Interrupted; the same command continues where this one stopped."
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Leave with one sentence and exit code 130 where somebody interrupts."""
+    """Leave with one sentence and exit code 130 where somebody interrupts; silently where nobody reads on."""
     _handle_by(_leave)
     try:
         yield
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print(TOLD, file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        leave_unheard()
+
+
+def leave_unheard() -> NoReturn:
+    """Leave where nobody reads on, as `head` does when it has enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still has to write
+    sys.exit(EXIT_UNHEARD)
 
 
 def work_begins() -> None:

@@ -96,7 +96,8 @@ def _attempt(work: Callable[[JobT], ResultT], job: JobT) -> ResultT | str:
             return describe(error)
         except Exception as error:
             if last:
-                logger.exception("Unexpected failure")
+                if not isinstance(error, OSError):  # whose cause lies outside of the program
+                    logger.exception("Unexpected failure")
                 return describe(error)
     raise AssertionError
 

@@ -197,6 +197,10 @@ class ClosedLoop:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        if not self.ranges:
+            raise ConfigError(
+                "closed_loop.ranges is empty; give a setting its range, or say closed_loop=null."
+            )
         for name, (low, high) in self.ranges.items():
             if not 0 < high - low < np.inf:
                 raise ConfigError(

@@ -182,6 +182,11 @@ def _merge_failures(exp_folder: Path, keys: Sequence[Key], scored: Collection[Ke
     found = []
     for table in _tables(exp_folder, FAILURES):
         for row in results.read_rows(table, FAILURE_COLUMNS):
+            if row["command"] not in FAILING:
+                raise MetadataError(
+                    f"{table} has a failure of {row['command']!r}; expected {', '.join(FAILING)}: remove the "
+                    "table, and repeat that task."
+                )
             if row["command"] == "evaluate" and _key(row) in scored:
                 raise MetadataError(
                     f"{_name(row)} failed according to {table}, and has a score in another table; remove the "
@@ -202,14 +207,18 @@ def _merge_separation(exp_folder: Path, keys: Sequence[Key]) -> None:
     """Put the shards' scores of separation together, songs in the order of the pairs."""
     tables = _tables(exp_folder, SEPARATION)
     rows: dict[tuple[str, str], Row] = {}
+    songs = list(dict.fromkeys(song for _, song, _ in keys))
     for table in tables:
         for row in results.read_rows(table, SEPARATION_COLUMNS):
+            if row["song"] not in songs:
+                raise MetadataError(
+                    f"{table} has the song {row['song']!r}, which is not in the scene list; remove the table."
+                )
             if rows.setdefault((row["song"], row["source"]), row) != row:
                 raise MetadataError(
                     f"{row['source']} of {row['song']} has another score in {table} than in an earlier "
                     "table; remove the table that is out of date."
                 )
-    songs = list(dict.fromkeys(song for _, song, _ in keys))
     if tables:
         ordered = sorted(rows.values(), key=lambda row: songs.index(row["song"]))
         results.write_separation_rows(exp_folder, ordered)

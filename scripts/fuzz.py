@@ -18,19 +18,25 @@ import logging
 import math
 import multiprocessing
 import os
+import pickle
+import pickletools
 import random
 import resource
+import shutil
 import signal
 import sys
 import tempfile
 import traceback
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from copy import deepcopy
 from dataclasses import dataclass
-from io import StringIO
+from fractions import Fraction
+from io import BytesIO, StringIO
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,17 +46,22 @@ import h5py
 import numpy as np
 import soundfile
 import torch
+from hydra.core.global_hydra import GlobalHydra
 from safetensors.torch import save_file
 
 from cadenza_remix import config, haaqi, ledger, output, results
 from cadenza_remix.datasets import metadata, sofa
 from cadenza_remix.datasets.challenge import Music, list_music, read_dry_songs, read_music, read_pairs
 from cadenza_remix.datasets.heads import HrtfFiles, SofaFiles
+from cadenza_remix.demix import convtasnet, demucs, mdxnet, onnx
 from cadenza_remix.demix.network import load_state
+from cadenza_remix.demix.trivial import EqualSplit
 from cadenza_remix.demix.weights import read_tensors
 from cadenza_remix.errors import CadenzaError
 from cadenza_remix.jobs.lists import write_scene_listeners, write_scenes
+from cadenza_remix.jobs.stem_cache import StemCache
 from cadenza_remix.settings import Settings
+from cadenza_remix.shards import merge_tables
 
 TIME_LIMIT_S = 30.0  # a case takes some milliseconds, on a busy machine a hundred times that
 MEMORY_LIMIT_BYTES = 2 << 30  # beyond what the imports take
@@ -97,10 +108,19 @@ def write_folder(root: Path) -> None:
     torch.save(tensors, root / "weights.pt")
     torch.save(tensors, root / "weights.pth", _use_new_zipfile_serialization=False)
     save_file(tensors, root / "weights.safetensors")
+    _write_networks(root)
+    _write_shards(root / "shards")
+    StemCache(root / "cache", 1).separate(EqualSplit(), _mixture(), sample_rate=SAMPLE_RATE)
+    (root / "conf/limiter").mkdir(parents=True)
+    (root / "conf/limiter/mine.yaml").write_text(json.dumps(CHOICE), encoding="utf-8")
     (root / "arguments").write_text("\n".join(ARGUMENTS), encoding="utf-8")
     (root / "audiogram").write_text("250:20,500:25,1000:35,4000:60", encoding="utf-8")
 
 
+CHOICE = {"_target_": "cadenza_remix.limit.Scale", "most_db": 6.0}
+SOURCES_OF_DEMUCS = ("drums", "bass", "other", "vocals")
+DETAIL_COLUMNS = (*results.PAIR_COLUMNS, "status", "clipped_percent", "seconds")
+SHARDED = ("scores", "details", "failures", "separation")
 ARGUMENTS = (
     "path.root=somewhere",
     "separator=none",
@@ -150,13 +170,58 @@ def _write_sofa(path: Path) -> None:
         file["ListenerPosition"] = np.zeros((1, 3))
 
 
+def _mixture() -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((2, 100)).astype(np.float32)
+
+
+def _write_networks(root: Path) -> None:
+    torch.manual_seed(0)
+    kwargs = {"sources": list(SOURCES_OF_DEMUCS), "channels": 4, "depth": 2, "segment": Fraction(39, 5)}
+    state = demucs.Demucs(**kwargs).state_dict()
+    package = {
+        "klass": demucs.Demucs,
+        "args": (),
+        "kwargs": kwargs,
+        "state": state,
+        "training_args": {"a": [1]},
+    }
+    torch.save(package, root / "demucs.th")
+    header = {"klass": "demucs.demucs.Demucs", "args": "[]"}
+    header["kwargs"] = json.dumps(
+        kwargs | {"segment": {"_type": "fraction", "numerator": 39, "denominator": 5}}
+    )
+    save_file(state, root / "demucs.safetensors", header)
+    sizes = convtasnet.Sizes(4, 8, 2, 4, kernel=3, blocks=2, stacks=2, sources=2, channels=2)
+    torch.save(convtasnet.ConvTasNet(sizes, causal=False).state_dict(), root / "convtasnet.pt")
+    shutil.copy(
+        Path(__file__).resolve().parent.parent / "tests/references/mdxnet_small.onnx", root / "net.onnx"
+    )
+
+
+def _write_shards(run: Path) -> None:
+    """The tables of two tasks, as merge finds them."""
+    run.mkdir()
+    pairs = [("scene_10001", "L0001"), ("scene_10001", "L0002"), ("scene_10002", "L0002")]
+    keys = [(scene, "Song-hlp_0001", listener) for scene, listener in pairs]
+    for task, own in enumerate((keys[:1], keys[1:2]), 1):
+        tables = {
+            results.SCORES: (results.SCORE_COLUMNS, [(*key, 0.25, 0.75, 0.5) for key in own]),
+            results.DETAILS: (DETAIL_COLUMNS, [(*key, "ok", 12.5, 0.1) for key in own]),
+            results.FAILURES: (results.FAILURE_COLUMNS, [("evaluate", *keys[2], "a sentence")][: task - 1]),
+            results.SEPARATION: (results.SEPARATION_COLUMNS, [(keys[0][1], "vocals", 1.5, 2.5, 3.5)]),
+        }
+        for name, (columns, rows) in tables.items():
+            text = "".join(",".join(map(str, row)) + "\n" for row in (columns, *rows))
+            results.table_path(run, name, f"_{task}-2").write_text(text, encoding="utf-8")
+
+
 def _write_run(run: Path, mixture: np.ndarray) -> None:
     run.mkdir()
     pair = ("scene_10001", "Song-hlp_0001", "L0001")
     rows = {
         results.SCORES: (results.SCORE_COLUMNS, [(*pair, 0.25, 0.75, 0.5), (*pair[:2], "NA", 0.5, 0.5, 0.5)]),
         results.DETAILS: (
-            (*results.PAIR_COLUMNS, "status", "clipped_percent", "seconds"),
+            DETAIL_COLUMNS,
             [(*pair, "ok", 12.5, 0.1), (*pair[:2], "NA", "silent ear", 0.0, 0.1)],
         ),
         results.FAILURES: (results.FAILURE_COLUMNS, [("enhance", *pair, "a sentence, with a comma")]),
@@ -320,14 +385,66 @@ def read_weights(_root: Path, file: Path) -> None:
     load_state(network, read_tensors(file), file)
 
 
+def read_demucs(_root: Path, file: Path) -> None:
+    """A network that says itself what it is, and what it makes of a second of silence."""
+    network = demucs.load_network(file)
+    with torch.inference_mode():
+        expect(network(torch.zeros(1, 2, 44100)).shape == (1, 4, 2, 44100), "a network of another form")
+
+
+def read_convtasnet(_root: Path, file: Path) -> None:
+    """A network whose sizes are those of its tensors."""
+    network = convtasnet.Load(2, causal=False)((file,))
+    with torch.inference_mode():
+        expect(network(torch.zeros(1, 2, 400)).shape == (1, 2, 2, 400), "a network of another form")
+
+
+def read_onnx(_root: Path, file: Path) -> None:
+    """The weights of an ONNX file, alone and as those of a network that they do not fit."""
+    steps = onnx.read_steps(file)
+    size = sum(x.nbytes for x in {id(x): x for _, weights in steps for x in weights}.values())
+    expect(size <= file.stat().st_size, "more than the file holds")
+    with suppress(CadenzaError):
+        mdxnet.Load("drums")((file,))
+
+
+def read_shards(root: Path, file: Path) -> None:
+    """As `merge` puts the tables of tasks together; whatever they say, its own are whole."""
+    shutil.copytree(file.parent, root / "new/run", dirs_exist_ok=True)
+    files = _files(root)
+    merge_tables(root / "new/run", read_pairs(files))
+    numbers = results.read_scores(root / "new/run")[list(results.FINITE)]
+    expect(np.isfinite(numbers.to_numpy(float)).all(), "a score that is none")
+    expect(len(numbers) <= 3, "more scores than pairs")
+
+
+def read_cache(root: Path, _file: Path) -> None:
+    """Separated stems that an earlier run kept: those that the separator would give, or none."""
+    stems = StemCache(root / "cache", 1).separate(EqualSplit(), _mixture(), sample_rate=SAMPLE_RATE)
+    for source, stem in EqualSplit()(_mixture()).items():
+        expect(np.array_equal(stems[source], stem), "other stems")
+
+
 def read_arguments(_root: Path, file: Path) -> None:
     """A command line; a refusal must be one line and exit code 1."""
-    arguments = file.read_bytes().decode(errors="surrogateescape").replace("\0", "").split("\n")
+    run_command(file.read_bytes().decode(errors="surrogateescape").replace("\0", "").split("\n"))
+
+
+def read_choice(root: Path, _file: Path) -> None:
+    """A choice of the user's own, in a folder named by --config-dir."""
+    GlobalHydra.instance().clear()
+    run_command(["separator=none", "limiter=mine", "--config-dir", str(root / "conf")])
+
+
+def run_command(arguments: list[str]) -> None:
+    """Begin `enhance` with arguments, up to its limiter."""
     sys.argv = ["cadenza-remix enhance", *arguments]
     told, code = StringIO(), 0
     with redirect_stderr(told), redirect_stdout(told):
         try:
-            config.command("enhance", "Enhance.", lambda _: True)()
+            config.command(
+                "enhance", "Enhance.", lambda run: bool(config.build(run.settings.limiter, "limiter"))
+            )()
         except SystemExit as stop:
             code = 1 if isinstance(stop.code, str) else stop.code or 0
             print(stop.code if isinstance(stop.code, str) else "", file=told)
@@ -400,6 +517,36 @@ NAMES = (
     ),
     *("SCENE_10001", "l0001", "Scene_10002", "L0002", "ﬁle", "Vocals", "mixture", "scene_10001_L0001"),
     *('Anna & Co - "Blue", too', "Motörhead – Ça ira", "<b>x</b>", "${name}", "%s", "=1+1", "x" * 100_000),
+)
+# Operations of a pickle: numbers, doubled and deep tuples, functions, calls, places of the memo.
+OPERATIONS = (
+    *(pickle.dumps(x, 2)[2:-1] for x in (*NUMBERS, None, True, "", "x" * 300, (), [], {}, {"a": 1}, 2**500)),
+    *(
+        b"q\0h\0h\0\x86",
+        b"\x85",
+        b"(",
+        b"t",
+        b"]",
+        b"}",
+        b"0",
+        b"1",
+        b"2",
+        b"R",
+        b"b",
+        b"\x81",
+        b"s",
+        b"u",
+        b"e",
+    ),
+    *(
+        b"cbuiltins\nbytearray\n",
+        b"cos\nsystem\n",
+        b"ccollections\nCounter\n",
+        b"c_codecs\nencode\n",
+        b"Q",
+        b".",
+    ),
+    *(b"q\0", b"h\0", b"h\1", b"r\xff\xff\xff\xff", b"j\0\0\1\0", b"K\2\x85K\0\x85", b"\x8a\6\0\0\0\0\0\1"),
 )
 OTHERS = (None, True, False, [], {}, [[]], [None], {"": None}, "20", b"")
 
@@ -475,6 +622,35 @@ def hostile_cells(content: bytes, rng: random.Random) -> bytes:
     return text.encode(rng.choice(("utf-8", "utf-8", "utf-8-sig", "utf-16")), errors="replace")
 
 
+def hostile_pickle(content: bytes, rng: random.Random) -> bytes:
+    """The same archive, in the pickle of which some operations are others, left out or repeated."""
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    name = next(name for name in entries if name.endswith("/data.pkl"))
+    pickled = entries[name]
+    places = [place for _, _, place in pickletools.genops(pickled)] + [len(pickled)]
+    steps = [pickled[begin:end] for begin, end in pairwise(places)]
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(steps))
+        change = rng.randrange(5)
+        if change == 0:
+            del steps[at]
+        elif change == 1:
+            steps.insert(at, rng.choice(steps))
+        elif change == 2:
+            steps[at] = rng.choice(steps)
+        elif change == 3:
+            steps[at] = rng.choice(OPERATIONS)
+        else:
+            steps.insert(at, rng.choice(OPERATIONS) * rng.choice((1, 2, 50, 100_000)))
+    entries[name] = b"".join(steps)
+    changed = BytesIO()
+    with zipfile.ZipFile(changed, "w") as archive:
+        for each, stored in entries.items():
+            archive.writestr(each, stored)
+    return changed.getvalue()
+
+
 def hostile_words(content: bytes, rng: random.Random) -> bytes:
     """The same arguments, some with another value, key or prefix."""
     words = rng.sample(content.decode().split("\n"), rng.randint(1, 4))
@@ -545,9 +721,16 @@ READERS: dict[str, Reader] = {
     "separation": Reader(f"run/{results.SEPARATION}", read_separation, hostile_cells),
     "manifest": Reader(f"run/{ledger.MANIFEST}", read_manifest, hostile_json),
     "parts": Reader("run/parts/evaluate", read_ledger, hostile_json),
-    "pt": Reader("weights.pt", read_weights),
+    "pt": Reader("weights.pt", read_weights, hostile_pickle),
     "pth": Reader("weights.pth", read_weights),
     "safetensors": Reader("weights.safetensors", read_weights),
+    "demucs": Reader("demucs.th", read_demucs, hostile_pickle),
+    "demucs:safetensors": Reader("demucs.safetensors", read_demucs),
+    "convtasnet": Reader("convtasnet.pt", read_convtasnet, hostile_pickle),
+    "onnx": Reader("net.onnx", read_onnx),
+    **{f"merge:{name}": Reader(f"shards/{name}_2-2.csv", read_shards, hostile_cells) for name in SHARDED},
+    "cache": Reader("cache", read_cache),
+    "choice": Reader("conf/limiter/mine.yaml", read_choice, hostile_json),
     "arguments": Reader("arguments", read_arguments, hostile_words),
     "audiogram": Reader("audiogram", read_audiogram),
 }

@@ -149,6 +149,11 @@ def test_settings_that_a_limiter_does_not_have_are_refused() -> None:
         ClosedLoop(Haaqi(), {"ceiling_db": (-12, 0)}).start(HardClip())
 
 
+def test_a_search_without_settings_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"closed_loop\.ranges is empty"):
+        ClosedLoop(Haaqi(), {})
+
+
 @pytest.mark.parametrize("ends", [(-6, -6), (0, -12), (-np.inf, 0), (np.nan, 0)])
 def test_a_range_with_nothing_within_is_refused(ends: tuple[float, float]) -> None:
     told = rf"ranges\.ceiling_db=\[{ends[0]}, {ends[1]}\] should be .*; say ~closed_loop"

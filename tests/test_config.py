@@ -46,7 +46,8 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         (["evaluate", "shard.index=second"], "shard.index=second (Value 'second'"),
         (["enhance", "shard.index=${oc.env:NOT_SET_TASK_ID}"], "'NOT_SET_TASK_ID' not found"),
         (["enhance", "+path.colour=red"], "There is no key path.colour"),
-        (["enhance", "separator=unheard_of"], "Could not find 'separator/unheard_of'"),
+        (["enhance", "separator=unheard_of"], "There is no separator=unheard_of; there are bs_roformer, "),
+        (["enhance", "limiter=multibnd"], "There is no limiter=multibnd; did you mean multiband?"),
         (["enhance", "+separator.depth=3", "separator=none"], "unexpected keyword argument 'depth'"),
         (["enhance", "path.root=x"], "path.root is set, but not what to run on it"),
         (["enhance", "path.root=???", "separator=none"], "path.root"),
@@ -94,7 +95,7 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
             ["enhance", "limiter=0"],
             "Config group override must be a string or a list. Got int); say the name",
         ),
-        (["enhance", "limiter=[[]]"], "An argument is not understood"),
+        (["enhance", "limiter=[[]]"], "Settings are not understood"),
         (["enhance", "path.root=/" + "x" * 300, "separator=none"], "File name too long"),
         (["report", "path.exp_folder=/" + "x" * 300], "is missing; run evaluate first"),
         (["enhance", "remix_sample_rate=7", "separator=none"], "remix_sample_rate is 7; give a whole number"),
@@ -226,6 +227,31 @@ def test_help_names_what_can_be_set_of_each_choice_of_ones_own_too(tmp_path: Pat
         assert words in told
     assert "device=" not in told  # a key of all networks
     assert "_target_" not in told
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a: [", "Settings are not understood"),
+        ("{[1]: 2}", "Settings are not understood"),
+        ("[" * 5000, "Settings are not understood"),
+        ("_target_: [a]", "limiter: "),
+    ],
+)
+def test_a_broken_choice_of_ones_own_is_one_sentence(content: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "limiter").mkdir()
+    (tmp_path / "limiter/mine.yaml").write_text(content)
+    arguments = ("enhance", "--config-dir", str(tmp_path), "separator=none", "limiter=mine")
+    assert told in one_sentence(run(*arguments, cwd=tmp_path))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["enhance", "--help"], ["doctor"]])
+def test_who_reads_no_further_is_told_nothing(arguments: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cadenza_remix", *arguments]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
 
 
 def test_version(tmp_path: Path) -> None:

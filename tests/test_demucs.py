@@ -171,8 +171,14 @@ def test_the_conversion_that_an_error_offers_keeps_the_network(tmp_path: Path) -
         ({"kwargs": {"sources": SOURCES, "depth": "six"}}, "describes no network"),
         ({"kwargs": {"sources": SOURCES, "channels": 5}}, "does not fit the network"),
         ({"kwargs": {"sources": SOURCES, "channels": 10**6}}, "does not fit the network"),
-        ({"kwargs": {"sources": SOURCES, "lstm_layers": 10**9}}, "more layers than tensors"),
-        ({"args": (SOURCES, 2, 4, 1, 10**9), "kwargs": {}}, "more layers than tensors"),
+        ({"kwargs": {"sources": SOURCES, "lstm_layers": 10**9}}, "lstm_layers=1000000000 where"),
+        ({"args": (SOURCES, 2, 4, 1, 10**9), "kwargs": {}}, "depth=1000000000 where"),
+        (
+            {"kwargs": {"sources": SOURCES, "samplerate": 8000}},
+            "is for the sources, channels and sample rate",
+        ),
+        ({"kwargs": {"sources": SOURCES, "segment": 10**9}}, "segment=1000000000 where 100"),
+        ({"kwargs": {"sources": torch.zeros(1).expand(2**44)}}, "no plain values"),
     ],
 )
 def test_files_of_something_else_are_refused(changed: dict[str, Any], told: str, tmp_path: Path) -> None:

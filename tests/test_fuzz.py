@@ -23,11 +23,11 @@ SCRIPT = REPOSITORY / "scripts/fuzz.py"
 
 
 def test_hostile_files_are_read_rightly_or_refused_in_one_sentence() -> None:
-    command = [sys.executable, str(SCRIPT), "--cases", "330", "--seed", "2024"]
+    command = [sys.executable, str(SCRIPT), "--cases", "420", "--seed", "2024"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     name, cases, read, refused, bad = result.stdout.splitlines()[-1].split()
-    assert (name, cases, bad) == ("all", "330", "0")
+    assert (name, cases, bad) == ("all", "420", "0")
     assert int(read) > 40
     assert int(refused) > 200
 

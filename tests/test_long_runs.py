@@ -370,6 +370,26 @@ def test_stems_are_kept_by_content_and_settings_and_within_bounds(
     assert len(list(cache.folder.iterdir())) == 2
 
 
+@pytest.mark.parametrize("damage", ["one bit", "cut off", "longer", "another file"])
+def test_damaged_stems_are_made_again(damage: str, tmp_path: Path) -> None:
+    cache, mixture = StemCache(tmp_path, max_gb=1), music(0, seconds=1)["drums"]
+    expected = cache.separate(EqualSplit(), mixture, sample_rate=44100)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    half = len(whole) // 2
+    path.write_bytes(
+        {
+            "one bit": whole[:half] + bytes([whole[half] ^ 1]) + whole[half + 1 :],
+            "cut off": whole[:-1],
+            "longer": whole + b"x",
+            "another file": b"no stems",
+        }[damage]
+    )
+    for source, stem in cache.separate(EqualSplit(), mixture, sample_rate=44100).items():
+        np.testing.assert_array_equal(stem, expected[source])
+    assert path.read_bytes() == whole
+
+
 def test_stems_of_changed_code_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)

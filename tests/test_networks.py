@@ -318,6 +318,7 @@ def test_a_run_tells_what_keeps_its_results_from_being_used(caplog: pytest.LogCa
     made = separator()
     warn_of_terms(made)
     warn_of_terms(EqualSplit())
+    warn_of_terms(replace(made, licence="MIT; CC BY 4.0"))  # of an ensemble's members
     assert not caplog.messages
     warn_of_terms(replace(made, licence="CC BY-NC-SA 4.0"))
     warn_of_terms(replace(made, training_data="a secret", allowed_by_rules=False))

@@ -17,6 +17,8 @@ def work(job: int) -> int:
         raise AudioError("The file is 48000 Hz; expected 44100.")
     if job == 3:
         raise ZeroDivisionError("one / zero")
+    if job == 4:
+        raise PermissionError(13, "Permission denied", "song.wav")
     return job * job
 
 
@@ -50,9 +52,15 @@ def rank(_job: int) -> str:
 @pytest.mark.parametrize("workers", [0, 1, 2, None])
 def test_a_failing_job_costs_only_itself(workers: int | None) -> None:
     results = dict(run_all(work, range(6), workers=workers))
-    assert {job: result for job, result in results.items() if job not in (2, 3)} == {0: 0, 1: 1, 4: 16, 5: 25}
+    assert {job: result for job, result in results.items() if job not in (2, 3, 4)} == {0: 0, 1: 1, 5: 25}
     assert results[2] == "The file is 48000 Hz; expected 44100."
     assert results[3] == "ZeroDivisionError: one / zero"
+    assert results[4] == "PermissionError: [Errno 13] Permission denied: 'song.wav'"
+
+
+def test_only_what_nobody_expected_is_told_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    list(run_all(work, range(6), workers=0))
+    assert ["one / zero" in str(record.exc_info) for record in caplog.records] == [True]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

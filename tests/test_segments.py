@@ -156,6 +156,20 @@ def test_what_cannot_be_cut_is_refused(
         plan(segment_s, overlap)
 
 
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [
+        (OverlapAdd(1e-5, 0.25), "segment_s=1e-05 leaves no sample to keep at 44100 Hz"),
+        (OverlapAdd(0.001, 0.25, context_s=0.00049), "segment_s=0.001 "),
+        (SlidingWindow(1.0, 1e-6), "step_s=1e-06 "),
+        (BaselineChunks(0.05, 0.1), "segment_s=0.05 "),
+    ],
+)
+def test_a_plan_that_would_never_end_is_refused(plan: Segments, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        next(plan.windows(44100, sample_rate=44100))
+
+
 def test_the_baselines_fade_has_a_length() -> None:
     with pytest.raises(ConfigError, match="above 0"):
         BaselineChunks(10, 0)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from cadenza_remix import ledger, results
 from cadenza_remix.errors import MetadataError
-from cadenza_remix.results import SCORE_COLUMNS
+from cadenza_remix.results import SCORE_COLUMNS, SEPARATION_COLUMNS
 from cadenza_remix.scenes import Pair, Scene
 from cadenza_remix.shards import merge_tables, take_share, take_songs
 from tests.conftest import Commands
@@ -254,6 +254,26 @@ def test_what_is_no_table_of_the_run_is_refused(
     with pytest.raises(MetadataError, match=told):
         merge_tables(tmp_path, pairs)
     assert not (tmp_path / "scores.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "content", "told"),
+    [
+        ("failures", "command,scene,song,listener,cause\nmelt,scene_1,A,L0001,why\n", "a failure of 'melt'"),
+        (
+            "separation",
+            f"{','.join(SEPARATION_COLUMNS)}\nZ,vocals,1,2,3\n",
+            "has the song 'Z', which is not in",
+        ),
+    ],
+)
+def test_rows_of_another_run_are_refused(
+    tmp_path: Path, pairs: list[Pair], table: str, content: str, told: str
+) -> None:
+    (tmp_path / "scores_1-2.csv").write_text(f"{','.join(SCORE_COLUMNS)}\nscene_1,A,L0001,0,0,0\n")
+    (tmp_path / f"{table}_1-2.csv").write_text(content)
+    with pytest.raises(MetadataError, match=told):
+        merge_tables(tmp_path, pairs)
 
 
 def test_without_tables_there_is_nothing_to_merge(challenge: Path) -> None:

@@ -27,18 +27,21 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from cadenza_remix.demix.network import NetworkSeparator, make_of_its_size
-from cadenza_remix.demix.weights import Published, find_weights, is_whole_tensor, read_pickle
+from cadenza_remix.demix.pickled import read_pickle
+from cadenza_remix.demix.weights import Published, are_whole_tensors, find_weights
 from cadenza_remix.errors import ConfigError, WeightsError
 
 SOURCES = ("drums", "bass", "other", "vocals")
 NETWORKS = {f"{network.__module__}.{network.__name__}": network for network in (Demucs, HDemucs, HTDemucs)}
+CHANNELS, SAMPLE_RATE = 2, 44100
+# How large may be what the tensors do not limit; published networks have 44 s, 4096, 0 and 0.
+MOST = {"segment": 100, "nfft": 16384, "wiener_iters": 10, "end_iters": 10}
 LAYERS = ("depth", "dconv_depth", "lstm_layers", "t_layers")  # arguments that say how many
 # In which of these a damaged or strange file shows depends on where it is so.
 DAMAGE = (
     ArithmeticError,
     AssertionError,
     AttributeError,
-    EOFError,
     LookupError,
     MemoryError,
     OSError,
@@ -47,8 +50,6 @@ DAMAGE = (
     TypeError,
     ValueError,
 )
-# What a pickled file gets in place of a class that it names; calling it makes nothing.
-STAND_INS = {type("StandIn", (), {}): name for name in NETWORKS}
 
 
 def demucs(
@@ -104,15 +105,23 @@ def load_network(path: Path) -> nn.Module:
         signature = inspect.signature(network_class)
         # Those that later versions dropped are left out.
         kwargs = {key: x for key, x in kwargs.items() if key in signature.parameters}
-        stated = signature.bind(*args, **kwargs).arguments
-        sources = tuple(stated["sources"])
-        if any(stated.get(layers, 0) > len(tensors) for layers in LAYERS):
-            raise ValueError("more layers than tensors")
-        if sources == SOURCES:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        stated = bound.arguments
+        if not _is_plain(list(stated.values())):
+            raise TypeError("arguments that are no plain values")
+        for key, most in (MOST | dict.fromkeys(LAYERS, len(tensors))).items():
+            if stated.get(key, 0) > most:
+                raise ValueError(f"{key}={stated[key]} where {most} is much")
+        use = (*stated["sources"], stated["audio_channels"], stated["samplerate"])
+        if use == (*SOURCES, CHANNELS, SAMPLE_RATE):
             return make_of_its_size(partial(network_class, *args, **kwargs), tensors, path)
     except DAMAGE as error:
         raise WeightsError(f"{path} describes no network of demucs ({error!r}); fetch it again.") from error
-    raise WeightsError(f"{path} is for the sources {sources}; expected {SOURCES}: choose another file.")
+    raise WeightsError(
+        f"{path} is for the sources, channels and sample rate {use}; expected {SOURCES}, {CHANNELS} and "
+        f"{SAMPLE_RATE}: choose another file."
+    )
 
 
 Package = tuple[str, Sequence[Any], dict[str, Any], dict[str, Tensor]]
@@ -121,21 +130,32 @@ Package = tuple[str, Sequence[Any], dict[str, Any], dict[str, Tensor]]
 def _read_pickle(path: Path) -> Package:
     """Name of the class, arguments, keyword arguments and tensors of a `.th` file."""
     try:
-        package = read_pickle(path, [(_fraction, "fractions.Fraction"), *STAND_INS.items()])
+        package = read_pickle(path, _admitted)
         name, args, kwargs, tensors = (package[key] for key in ("klass", "args", "kwargs", "state"))
-        if not all(is_whole_tensor(x) for x in tensors.values()):
+        if not (isinstance(name, str) and isinstance(args, list | tuple)):
+            raise TypeError
+        if not are_whole_tensors(tensors, path):
             raise ValueError("quantized weights, or less than they say")
-        return STAND_INS[name], args, kwargs, tensors
+        return name, args, kwargs, tensors
     except UnpicklingError as error:
         raise WeightsError(
             f"{path} holds more than tensors and plain values, or is damaged; fetch it again, or, if you "
             f"trust it, convert it: python -c \"import torch; p = torch.load('{path}', weights_only=False); "
             "torch.save({k: p[k] for k in ('klass', 'args', 'kwargs', 'state')}, 'converted.th')\"."
         ) from error
-    except DAMAGE as error:
+    except Exception as error:  # a damaged file raises whatever its bytes happen to say
         raise WeightsError(
             f"{path} is no network of demucs ({type(error).__name__}); fetch it again."
         ) from error
+
+
+def _admitted(name: str) -> Any:
+    """What a file may name: its class, which stays a name, and fractions, such as a segment's seconds."""
+    if name in NETWORKS:
+        return name
+    if name == "fractions.Fraction":
+        return _fraction
+    raise UnpicklingError(name)
 
 
 def _read_safetensors(path: Path) -> Package:
@@ -150,6 +170,15 @@ def _read_safetensors(path: Path) -> Package:
         raise WeightsError(
             f"{path} is no network of demucs ({type(error).__name__}); fetch it again."
         ) from error
+
+
+def _is_plain(x: object) -> bool:
+    """Whether it holds numbers and texts only, so that it is soon gone through and told."""
+    if isinstance(x, list | tuple):
+        return all(map(_is_plain, x))
+    if isinstance(x, dict):
+        return all(map(_is_plain, x.values()))
+    return x is None or isinstance(x, str | int | float | Fraction)
 
 
 def _unpacked(value: dict[str, Any]) -> Any:

@@ -77,6 +77,7 @@ class OverlapAdd:
         """Windows, divided by what overlaps so that they sum to 1."""
         context = round(self.context_s * sample_rate)
         length = round(self.segment_s * sample_rate) - 2 * context  # that is kept
+        _check_samples("segment_s", self.segment_s, length, sample_rate)
         if self.end == "reach_back":
             length = min(length, samples)
         step = max(round((1 - self.overlap) * length), 1)
@@ -125,6 +126,7 @@ class SlidingWindow:
     def windows(self, samples: int, *, sample_rate: int) -> Iterator[tuple[int, Array]]:
         """Ones where a segment is kept, else zeros."""
         length, step = round(self.segment_s * sample_rate), round(self.step_s * sample_rate)
+        _check_samples("step_s", self.step_s, step, sample_rate)
         window = np.ones(length, np.float32)
         yield 0, window
         newest = np.where(np.arange(length) < length - step, window * 0, window)
@@ -161,6 +163,7 @@ class BaselineChunks:
         """Ones with linear fades at the ends that have a neighbor, or seem to."""
         chunk = int(sample_rate * self.segment_s * (1 + self.overlap))
         fade = int(self.overlap * sample_rate)
+        _check_samples("segment_s", self.segment_s, chunk - fade, sample_rate)
         rising = np.linspace(0, 1, fade, dtype=np.float32)
         start, stop = 0, chunk
         while start < samples - fade:
@@ -176,3 +179,9 @@ class BaselineChunks:
 def _check(segment_s: float) -> None:
     if not 0 < segment_s < inf:
         raise ConfigError(f"segment_s={segment_s} should be above 0 and finite; try 10.")
+
+
+def _check_samples(name: str, value_s: float, samples: int, sample_rate: int) -> None:
+    """A plan that goes on by no sample at a time would never end."""
+    if samples < 1:
+        raise ConfigError(f"{name}={value_s} leaves no sample to keep at {sample_rate} Hz; set it higher.")

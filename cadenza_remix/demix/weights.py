@@ -5,12 +5,13 @@ same file, and is downloaded only where that is allowed.
 """
 
 import hashlib
+import math
 import os
 import re
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from errno import ENOENT
+from operator import le
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 from torch.hub import download_url_to_file
 
+from cadenza_remix.demix.pickled import Inert, read_pickle
 from cadenza_remix.errors import WeightsError
 
 KINDS = (".pth", ".pt", ".th", ".ckpt", ".onnx", ".safetensors")
@@ -195,64 +197,28 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        content = read_pickle(path, [(Inert, name) for name in _named_beside_tensors(path)])
-    except Exception as error:  # a damaged pickle raises whatever its bytes happen to say
+        content = read_pickle(path, lambda _: Inert)
+    except Exception as error:  # a damaged file raises whatever its bytes happen to say
         raise WeightsError(
             f"{path} cannot be read as weights ({type(error).__name__}); fetch it again."
         ) from error
     if isinstance(content, dict):
         content = next((content[name] for name in WRAPPERS if isinstance(content.get(name), dict)), content)
-    if not isinstance(content, dict) or not all(is_whole_tensor(x) for x in content.values()):
+    if not isinstance(content, dict) or not are_whole_tensors(content, path):
         raise WeightsError(
             f"{path} is no plain list of named tensors; export the network's state dict alone."
         )
     return content
 
 
-def read_pickle(path: Path, admitted: Sequence[tuple[Callable[..., Any], str]]) -> Any:
-    """What a PyTorch file holds: tensors, plain values, and stand-ins for what else it names.
+def are_whole_tensors(named: dict[str, Any], path: Path) -> bool:
+    """Whether these are tensors each of whose elements was in the file.
 
-    Args:
-        path: the file.
-        admitted: what is called in place of a class or function that the file names, and its name there.
-
-    Raises:
-        UnpicklingError: if it names anything else.
-        Exception: of any other kind, if it is damaged, or holds more than its size.
+    A file can also repeat one element as often as it likes, which takes no memory until it is copied; some
+    networks share a few weights, so that all may have twice the file's size.
     """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:  # PyTorch compresses nothing, and unpacks whatever is
-            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
-                raise ValueError("compressed")
-    with torch.serialization.safe_globals(list(admitted)):
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def is_whole_tensor(x: object) -> bool:
-    """Whether something is a tensor each of whose elements was in the file.
-
-    A file can also repeat one element as often as it likes, which takes no memory until it is copied.
-    """
-    if not isinstance(x, torch.Tensor) or x.layout != torch.strided or x.is_meta or x.is_quantized:
+    if not all(isinstance(x, torch.Tensor) for x in named.values()):
         return False
-    return x.numel() * x.element_size() <= x.untyped_storage().nbytes()
-
-
-class Inert:
-    """Stands for whatever a file names beside tensors, so that none of it is imported or run."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        """Take no notice."""
-
-    def __setitem__(self, _: object, __: object) -> None:
-        """Take no notice."""
-
-    def __setstate__(self, _: object) -> None:
-        """Take no notice."""
-
-
-def _named_beside_tensors(path: Path) -> list[str]:
-    """The classes and functions that a file names; the format before PyTorch 1.6 cannot be asked."""
-    if not zipfile.is_zipfile(path):
-        return []
-    return torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    sizes = [math.prod(x.shape) * x.element_size() for x in named.values()]  # where PyTorch's may overflow
+    held = [x.untyped_storage().nbytes() for x in named.values()]
+    return sum(sizes) <= 2 * path.stat().st_size and all(map(le, sizes, held))

@@ -6,6 +6,7 @@ import os
 import pickle
 from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cadenza_remix.ledger import fingerprint
 from cadenza_remix.output import remove_leftovers, replacing
 
 Mixture = npt.NDArray[np.float32]
+DIGEST_BYTES = 32  # of what follows, so that a damaged file counts for nothing
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,12 @@ class StemCache:
         if stems is None:
             separated = pipeline.separate(separator, mixture, sample_rate=sample_rate)
             stems = np.stack([separated[source] for source in separator.sources])
-            with replacing(path) as partial, partial.open("wb") as file:
+            with replacing(path) as partial, partial.open("w+b") as file:
+                file.write(bytes(DIGEST_BYTES))
                 np.save(file, stems)
+                digest = _digest(file)
+                file.seek(0)
+                file.write(digest)
             self._drop_the_oldest()
         return dict(zip(separator.sources, stems, strict=True))
 
@@ -69,11 +75,21 @@ class StemCache:
 def _read(path: Path) -> npt.NDArray[np.float32] | None:
     """What is in a file; none if it is not there, or damaged."""
     try:
-        stems: npt.NDArray[np.float32] = np.load(path)
+        with path.open("rb") as file:
+            digest = file.read(DIGEST_BYTES)
+            if digest != _digest(file):
+                return None
+            file.seek(DIGEST_BYTES)
+            stems: npt.NDArray[np.float32] = np.load(file)
         os.utime(path)  # used just now
-    except (OSError, ValueError, EOFError):
+    except OSError:
         return None
     return stems
+
+
+def _digest(file: BufferedIOBase) -> bytes:
+    file.seek(DIGEST_BYTES)
+    return hashlib.file_digest(file, "sha256").digest()
 
 
 def _making(separator: Any) -> tuple[Any, ...]:
