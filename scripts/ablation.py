@@ -29,6 +29,7 @@ from compare_limiters import (
     COMPRESSOR,
     OUTPUT_RATE,
     SAMPLE_RATE,
+    SECONDS,
     draw_scenes,
     excerpts,
     from_file,
@@ -229,6 +230,15 @@ DECISIONS: Mapping[str, Decision] = {
 # --- A song with all that is tried on it. ---
 
 
+class Scene(NamedTuple):
+    """What is to be prepared: a song's folder, its head and gains, and how much of it."""
+
+    folder: Path
+    head: Head
+    gains_db: dict[str, float]
+    seconds: float
+
+
 class Song(NamedTuple):
     """A song at the microphones, what a perfect separator makes of it, and the change asked for."""
 
@@ -239,15 +249,16 @@ class Song(NamedTuple):
     components: Stems
 
 
-def at_microphones(folder: Path, head: Head, gains_db: dict[str, float]) -> Song:
+def at_microphones(scene: Scene) -> Song:
     """Each stem at a level of its own, and all with the gain of the mixture."""
-    dry = excerpts(folder)
-    prepare = partial(pipeline.prepare_song, head=head, sample_rate=SAMPLE_RATE)
+    dry = excerpts(scene.folder, scene.seconds)
+    prepare = partial(pipeline.prepare_song, head=scene.head, sample_rate=SAMPLE_RATE)
     mixture = dry["mixture"]
-    gain_db = pipeline.lost_loudness_db(mixture, to_microphones(mixture, head), sample_rate=SAMPLE_RATE)
+    at_mic = to_microphones(mixture, scene.head)
+    gain_db = pipeline.lost_loudness_db(mixture, at_mic, sample_rate=SAMPLE_RATE)
     return Song(
-        folder.name,
-        gains_db,
+        scene.folder.name,
+        scene.gains_db,
         prepare(mixture, gain_db=gain_db).astype(np.float32),
         {name: prepare(dry[name]).astype(np.float32) for name in SOURCES},
         {name: prepare(dry[name], gain_db=gain_db).astype(np.float32) for name in SOURCES},
@@ -277,9 +288,9 @@ class Moments(NamedTuple):
         return Moments(self.gram + other.gram, self.cross + other.cross)
 
 
-def moments(scene: tuple[Path, Head, dict[str, float]]) -> dict[str, Moments]:
+def moments(scene: Scene) -> dict[str, Moments]:
     """Of each stand-in for a song."""
-    song = at_microphones(*scene)
+    song = at_microphones(scene)
     true = np.concatenate([song.true[name] for name in SOURCES]).astype(np.float64)
     stems = {kind: stand_in(song, kind, KINDS[kind].decided_at) for kind in KINDS}
     found = {}
@@ -327,22 +338,20 @@ def fitted_shares(found: Moments) -> dict[str, Sequence[float]]:
     return shares
 
 
-def all_systems(
-    song: Song, fits: Mapping[str, Fits], kinds: Sequence[str]
-) -> Iterator[tuple[str, float, str, Stems]]:
+def all_systems(job: "Job", song: Song) -> Iterator[tuple[str, float, str, Stems]]:
     """Stand-in, level, decision and the stems that come of them."""
     yield TRUE, 0, WITHOUT, song.true
     yield NONE, 0, WITHOUT, dict.fromkeys(SOURCES, song.mixture / 4)
-    for kind in kinds:
+    for kind in job.kinds:
         _, levels, decided_at = KINDS[kind]
         for level in levels:
-            stems = stand_in(song, kind, level)
-            yield kind, level, WITHOUT, stems
-            if level == decided_at:
-                second = stand_in(song, partner(kind), KINDS[partner(kind)].decided_at)
-                for name, decision in list(DECISIONS.items())[1:]:
-                    if decision.shares is None or kind != PERFECT:
-                        yield kind, level, name, decided(decision, stems, second, song.mixture, fits[kind])
+            yield kind, level, WITHOUT, stand_in(song, kind, level)
+        stems = stand_in(song, kind, decided_at)
+        second = stand_in(song, partner(kind), KINDS[partner(kind)].decided_at)
+        for name in job.decisions:
+            decision = DECISIONS[name]
+            if decision.shares is None or kind != PERFECT:
+                yield kind, decided_at, name, decided(decision, stems, second, song.mixture, job.fits[kind])
 
 
 def decided(decision: Decision, stems: Stems, second: Stems, mixture: Array, fits: Fits) -> Stems:
@@ -360,20 +369,21 @@ def decided(decision: Decision, stems: Stems, second: Stems, mixture: Array, fit
 class Job(NamedTuple):
     """A song, who hears it, and what was fitted on the others."""
 
-    scene: tuple[Path, Head, dict[str, float]]
+    scene: Scene
     listeners: Sequence[Listener]
     fits: Mapping[str, Fits]
     kinds: Sequence[str]
+    decisions: Sequence[str]
 
 
 def score(job: Job) -> list[dict[str, Any]]:
     """The rows of all systems for a song's listeners."""
-    song = at_microphones(*job.scene)
+    song = at_microphones(job.scene)
     remix = partial(
         pipeline.remix_scene, gains_db=song.gains_db, mixture=song.mixture, sample_rate=SAMPLE_RATE
     )
     facts, remixes = [], []
-    for kind, level, name, stems in all_systems(song, job.fits, job.kinds):
+    for kind, level, name, stems in all_systems(job, song):
         sdrs = {f"sdr_{source}": sdr_db(song.true[source], stems[source]) for source in SOURCES}
         row = {"song": song.name, "stand_in": kind, "level": level, "decision": name}
         facts.append(row | {"sdr": np.mean(list(sdrs.values()))} | sdrs)
@@ -422,29 +432,33 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+", help="folders with metadata/ and audio/")
     parser.add_argument("--out", type=Path, required=True, help="Markdown file; CSV and PNG go beside it")
     parser.add_argument("--heads", type=Path, help="folder of all heads; default: those beside the songs")
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), help="stand-ins; default: all")
-    parser.add_argument("--every-nth", type=int, default=1, help="take only every n-th song and listener")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="stand-ins")
+    parser.add_argument("--decisions", nargs="+", choices=DECISIONS, default=list(DECISIONS)[1:])
+    parser.add_argument("--listeners-per-song", type=int, default=len(LISTENERS), help="they take turns")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each song")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"  # for the workers
     options.out.parent.mkdir(parents=True, exist_ok=True)
     table = options.out.with_suffix(".csv")
-    scenes = list(draw_scenes(options.data, np.random.default_rng(options.seed), options.heads))
+    drawn = draw_scenes(options.data, np.random.default_rng(options.seed), options.heads)
+    scenes = {scene[0].name: Scene(*scene, options.seconds) for scene in drawn}
     known = {listener.name: listener for listener in read_listeners(options.data[0] / "metadata")}
-    pairs = [(scene[0].name, known[name]) for scene in scenes for name in LISTENERS][:: options.every_nth]
+    turns = [known[name] for name in 2 * LISTENERS]
     finished = set(pd.read_csv(table)["song"]) if table.exists() else set()
     with ProcessPoolExecutor(options.workers) as pool:
-        found = dict(zip([scene[0].name for scene in scenes], pool.map(moments, scenes), strict=True))
+        found = dict(zip(scenes, pool.map(moments, scenes.values()), strict=True))
         jobs = [
             Job(
                 scene,
-                [one for song, one in pairs if song == scene[0].name],
-                fit_without(scene[0].name, found),
+                turns[number % len(LISTENERS) :][: options.listeners_per_song],
+                fit_without(name, found),
                 options.kinds,
+                options.decisions,
             )
-            for scene in scenes
-            if scene[0].name not in finished
+            for number, (name, scene) in enumerate(scenes.items())
+            if name not in finished
         ]
         for rows in pool.map(score, jobs):
             pd.DataFrame(rows).to_csv(table, mode="a", header=not table.exists(), index=False)

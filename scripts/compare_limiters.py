@@ -201,13 +201,14 @@ def remixes(song: Path, head: Head, gains_db: dict[str, float], leakage: float) 
     return ideal, remixed
 
 
-def excerpts(song: Path) -> dict[str, Floats]:
-    """Six seconds from the middle of each stem and of the mixture, dry."""
+def excerpts(song: Path, seconds: float = SECONDS) -> dict[str, Floats]:
+    """The middle of each stem and of the mixture, dry."""
+    samples = round(seconds * SAMPLE_RATE)
     cut = {}
     for name in (*SOURCES, "mixture"):
         dry = audio.read(song / f"{name}.wav", sample_rate=SAMPLE_RATE).astype(np.float64)
-        start = max(0, (dry.shape[1] - SECONDS * SAMPLE_RATE) // 2)
-        cut[name] = dry[:, start : start + SECONDS * SAMPLE_RATE]
+        start = max(0, (dry.shape[1] - samples) // 2)
+        cut[name] = dry[:, start : start + samples]
     return cut
 
 

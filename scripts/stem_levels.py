@@ -29,11 +29,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, nargs="+", help="folders with audio/music and audio/hrtf")
+    parser.add_argument("--heads", type=Path, help="folder of all heads; default: those of every DATA")
     parser.add_argument("--out", type=Path, required=True, help="Markdown file; CSV goes beside it")
     options = parser.parse_args()
-    heads = [
-        (*name, head) for folder in options.data for *name, head in read_heads(folder / "audio" / "hrtf")
-    ]
+    folders = [options.heads] if options.heads else [folder / "audio" / "hrtf" for folder in options.data]
+    heads = [head for folder in folders for head in read_heads(folder)]
     songs = [song for folder in options.data for song in sorted((folder / "audio/music/train").iterdir())]
     measured = pd.DataFrame([row for song in songs for row in measure(song, heads)])
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -115,6 +115,8 @@ def left_out(measured: pd.DataFrame) -> pd.DataFrame:
     """Before and after scales that are fitted without the song, or the head, on which they are tried."""
     rows = {"as they are": sdr_db(measured["level_db"], 1.0)}
     for what in ("song", "head"):
+        if measured[what].nunique() == 1:
+            continue
         scale = pd.Series(0.0, index=measured.index)
         for one, own in measured.groupby(what):
             scale[own.index] = own["source"].map(scales(measured[measured[what] != one]))
