@@ -45,7 +45,7 @@ from cadenza_remix import pipeline
 from cadenza_remix.amplify.base import Amplifier
 from cadenza_remix.config import CONF
 from cadenza_remix.demix.base import SOURCES
-from cadenza_remix.demix.correction import Consistency, Correction, Mixer, Residual, Scales, stacked
+from cadenza_remix.demix.correction import Consistency, Correction, Mixer, Residual, Scales
 from cadenza_remix.hrtf import Head, to_microphones
 from cadenza_remix.limit import HardClip, Multiband
 from cadenza_remix.listener import Listener
@@ -296,7 +296,7 @@ def moments(scene: Scene) -> dict[str, Moments]:
     found = {}
     for kind in KINDS:
         both = [stems[member][name] for member in (kind, partner(kind)) for name in SOURCES]
-        heard = stacked(both, song.mixture).astype(np.float64)
+        heard = np.concatenate([*both, song.mixture]).astype(np.float64)
         found[kind] = Moments(heard @ heard.T, true @ heard.T)
     return found
 
@@ -479,14 +479,21 @@ def fit_without(song: str, found: Mapping[str, Mapping[str, Moments]]) -> dict[s
 
 def report(scores: pd.DataFrame) -> str:
     """All tables as Markdown."""
-    imperfect = [kind for kind in KINDS if kind != PERFECT]
+    kinds = [kind for kind in KINDS if (scores["stand_in"] == kind).any()]
     parts = {
-        "Stand-ins": levels(scores),
+        "Stand-ins": levels(scores).pipe(flat),
         "HAAQI per dB of uSDR": slopes(scores),
-        "Decisions, all stand-ins": decisions(scores, imperfect),
-        **{f"Decisions, {kind}": decisions(scores, [kind]) for kind in KINDS},
+        "Decisions, all but perfect stand-ins": decisions(
+            scores, [kind for kind in kinds if kind != PERFECT]
+        ),
+        **{f"Decisions, {kind}": decisions(scores, [kind]) for kind in kinds},
     }
     return "\n".join(f"## {title}\n\n{markdown(table)}\n" for title, table in parts.items())
+
+
+def flat(table: pd.DataFrame) -> pd.DataFrame:
+    """With stand-in and level as one name."""
+    return table.set_axis([f"{kind}, {level:g}" for kind, level in table.index])
 
 
 def levels(scores: pd.DataFrame) -> pd.DataFrame:
@@ -555,20 +562,20 @@ def draw(scores: pd.DataFrame, path: Path) -> None:
         return
     table = levels(scores)
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    lines = [kind for kind in KINDS if kind != PERFECT]
-    grid = np.arange(0, 16, 0.25)
+    markers = {kind: marker for kind, marker in zip(KINDS, "*osv^Dd", strict=True) if kind in table.index}
+    grid = np.arange(0, 20, 0.1)
     for colour, limiter in zip(("tab:orange", "tab:blue"), LIMITERS, strict=True):
         curves = []
-        for marker, kind in zip("osv^Dd", lines, strict=True):
-            points = pd.concat([table.loc[[PERFECT]], table.loc[[kind]]]).sort_values("sdr")
-            axes.plot(points["sdr"], points[limiter], color=colour, marker=marker, alpha=0.35, linewidth=0.8)
-            curves.append(np.interp(grid, points["sdr"], points[limiter], left=np.nan, right=np.nan))
-        enough = np.isfinite(curves).sum(axis=0) > len(lines) // 2
-        mean = np.nanmean(np.array(curves)[:, enough], axis=0)
-        axes.plot(grid[enough], mean, color=colour, linewidth=2.5, label=f"after {limiter}, mean")
+        for kind, marker in markers.items():
+            points = table.loc[[kind]].sort_values("sdr")
+            axes.plot(points["sdr"], points[limiter], color=colour, marker=marker, alpha=0.4, linewidth=0.8)
+            if points["sdr"].min() < np.mean(SLOPE_RANGE_DB) < points["sdr"].max():
+                curves.append(np.interp(grid, points["sdr"], points[limiter], left=np.nan, right=np.nan))
+        mean = np.mean(curves, axis=0)  # where all of these have a value
+        axes.plot(grid, mean, color=colour, linewidth=2.5, label=f"after {limiter}, mean")
         (best,) = table.loc[TRUE, limiter]
         axes.axhline(best, color=colour, linestyle=":", label=f"true stems, after {limiter}")
-    for marker, kind in zip("osv^Dd", lines, strict=True):
+    for kind, marker in markers.items():
         axes.plot([], [], color="grey", marker=marker, linewidth=0.8, label=kind.split(",")[0])
     axes.set(xlabel="uSDR against the stems at the microphones (dB), mean of four", ylabel="HAAQI")
     axes.axvspan(*SLOPE_RANGE_DB, color="grey", alpha=0.08)
