@@ -65,7 +65,8 @@ LIMITERS = {"hard clip": HardClip(), "multiband": Multiband()}
 TRUE, NONE, PERFECT = "true stems", "mixture / 4", "perfect components"
 WITHOUT = "without"
 FRAME, PATCH = 2048, (16, 12)  # samples; bins and frames
-SLOPE_RANGE_DB = (3, 10)  # where published networks lie
+PUBLISHED_DB = (3, 10)  # uSDR, where published networks lie
+SLOPES_DB = (PUBLISHED_DB, (0, 15))
 TOGETHER = 32  # signals that are scored at once
 
 
@@ -482,7 +483,7 @@ def report(scores: pd.DataFrame) -> str:
     kinds = [kind for kind in KINDS if (scores["stand_in"] == kind).any()]
     parts = {
         "Stand-ins": levels(scores).pipe(flat),
-        "HAAQI per dB of uSDR": slopes(scores),
+        **{f"HAAQI per dB of uSDR, {low} to {high} dB": slopes(scores, low, high) for low, high in SLOPES_DB},
         "Decisions, all but perfect stand-ins": decisions(
             scores, [kind for kind in kinds if kind != PERFECT]
         ),
@@ -526,9 +527,8 @@ def signed(differences: pd.Series, songs: pd.Series, digits: int) -> str:
     return f"{differences.mean():+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
-def slopes(scores: pd.DataFrame) -> pd.DataFrame:
-    """HAAQI per dB between the levels whose mean uSDR lies in the range, for each song, and their mean."""
-    low, high = SLOPE_RANGE_DB
+def slopes(scores: pd.DataFrame, low: float, high: float) -> pd.DataFrame:
+    """HAAQI per dB between the levels whose mean uSDR lies in a range, for each song, and their mean."""
     alone = scores[(scores["decision"] == WITHOUT) & scores["stand_in"].isin(KINDS)]
     means = alone.groupby(["stand_in", "level"])["sdr"].transform("mean")
     alone = alone[(means >= low) & (means <= high)]
@@ -569,7 +569,7 @@ def draw(scores: pd.DataFrame, path: Path) -> None:
         for kind, marker in markers.items():
             points = table.loc[[kind]].sort_values("sdr")
             axes.plot(points["sdr"], points[limiter], color=colour, marker=marker, alpha=0.4, linewidth=0.8)
-            if points["sdr"].min() < np.mean(SLOPE_RANGE_DB) < points["sdr"].max():
+            if points["sdr"].min() < np.mean(PUBLISHED_DB) < points["sdr"].max():
                 curves.append(np.interp(grid, points["sdr"], points[limiter], left=np.nan, right=np.nan))
         mean = np.mean(curves, axis=0)  # where all of these have a value
         axes.plot(grid, mean, color=colour, linewidth=2.5, label=f"after {limiter}, mean")
@@ -578,7 +578,7 @@ def draw(scores: pd.DataFrame, path: Path) -> None:
     for kind, marker in markers.items():
         axes.plot([], [], color="grey", marker=marker, linewidth=0.8, label=kind.split(",")[0])
     axes.set(xlabel="uSDR against the stems at the microphones (dB), mean of four", ylabel="HAAQI")
-    axes.axvspan(*SLOPE_RANGE_DB, color="grey", alpha=0.08)
+    axes.axvspan(*PUBLISHED_DB, color="grey", alpha=0.08)
     axes.legend(fontsize="small", ncols=2)
     figure.savefig(path, dpi=150)
 
