@@ -38,7 +38,6 @@ from compare_limiters import (
 )
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from scipy.optimize import nnls
 from scipy.signal import istft, stft
 
 from cadenza_remix import pipeline
@@ -46,6 +45,7 @@ from cadenza_remix.amplify.base import Amplifier
 from cadenza_remix.config import CONF
 from cadenza_remix.demix.base import SOURCES
 from cadenza_remix.demix.correction import Consistency, Correction, Mixer, Residual, Scales
+from cadenza_remix.demix.fitting import Fit, FitMixer, FitScales, FitShares, Gram
 from cadenza_remix.hrtf import Head, to_microphones
 from cadenza_remix.limit import HardClip, Multiband
 from cadenza_remix.listener import Listener
@@ -57,7 +57,6 @@ from cadenza_remix.reporting.tables import interval
 from cadenza_remix.scenes import rng_of
 
 Array = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
 Stems = Mapping[str, Array]
 
 LISTENERS = ("N2/N3", "S1/N4", "L0048")  # mild and moderate; steep and severe; asymmetric and severe
@@ -182,7 +181,7 @@ class Fits:
     calibrate: Scales
     scales: Scales
     mixer: Mixer
-    fitted: Mapping[str, Sequence[float]]
+    shares: Mapping[str, Sequence[float]]
     equal: Mapping[str, Sequence[float]] = field(default_factory=lambda: dict.fromkeys(SOURCES, (0.5, 0.5)))
 
 
@@ -219,7 +218,7 @@ DECISIONS: Mapping[str, Decision] = {
     "scales of its own": Decision(("scales",)),
     "mixer": Decision(("mixer",)),
     "ensemble, equal shares": Decision(shares="equal"),
-    "ensemble, fitted": Decision(shares="fitted"),
+    "ensemble, fitted": Decision(shares="shares"),
     "compressor if clipping": Decision(amplifier=IF_CLIPPING),
     "consistency, calibrate": Decision((Consistency(), "calibrate")),
     "ensemble, consistency": Decision((Consistency(),), shares="equal"),
@@ -278,65 +277,46 @@ def partner(kind: str) -> str:
     return imperfect[(imperfect.index(kind) + 1) % len(imperfect)] if kind in imperfect else kind
 
 
-class Moments(NamedTuple):
-    """What least squares need of the channels of a stand-in's stems, its partner's, and the mixture."""
-
-    gram: Floats  # (18, 18), of these with each other
-    cross: Floats  # (8, 18), of the true stems with these
-
-    def __add__(self, other: "Moments") -> "Moments":  # type: ignore[override]
-        """Those of both songs one after the other."""
-        return Moments(self.gram + other.gram, self.cross + other.cross)
+FITS: Mapping[str, Fit] = {
+    "scales": FitScales(),
+    "mixer": FitMixer(SOURCES),
+    "shares": FitShares(dict.fromkeys(SOURCES, ("own", "next"))),
+}
+Grams = Mapping[str, Mapping[str, Gram]]  # of each of these, of each stem
 
 
-def moments(scene: Scene) -> dict[str, Moments]:
-    """Of each stand-in for a song."""
+def grams(scene: Scene) -> dict[str, Grams]:
+    """What least squares need of each stand-in for a song."""
     song = at_microphones(scene)
-    true = np.concatenate([song.true[name] for name in SOURCES]).astype(np.float64)
     stems = {kind: stand_in(song, kind, KINDS[kind].decided_at) for kind in KINDS}
-    found = {}
-    for kind in KINDS:
-        both = [stems[member][name] for member in (kind, partner(kind)) for name in SOURCES]
-        heard = np.concatenate([*both, song.mixture]).astype(np.float64)
-        found[kind] = Moments(heard @ heard.T, true @ heard.T)
-    return found
+    return {kind: grams_of(song, own, stems[partner(kind)]) for kind, own in stems.items()}
 
 
-def fit(found: Mapping[str, Moments]) -> dict[str, Fits]:
-    """Least squares for each stand-in."""
-    calibrate = fitted_scales(found[PERFECT])
+def grams_of(song: Song, own: Stems, second: Stems) -> Grams:
+    """What least squares need of a stand-in and the next one."""
     return {
-        kind: Fits(calibrate, fitted_scales(each), fitted_mixer(each), fitted_shares(each))
-        for kind, each in found.items()
+        name: fit.grams([own, second] if name == "shares" else [own], song.mixture, song.true)
+        for name, fit in FITS.items()
     }
 
 
-def fitted_scales(found: Moments) -> Scales:
-    """The number for each stem that brings it closest to the true one."""
-    places = {name: [2 * i, 2 * i + 1] for i, name in enumerate(SOURCES)}
-    return Scales(
-        {n: float(found.cross[at, at].sum() / found.gram[at, at].sum()) for n, at in places.items()}
+def fitted(songs: Sequence[Mapping[str, Grams]]) -> dict[str, Fits]:
+    """The least squares of each stand-in over some songs."""
+    calibrate = fit([song[PERFECT] for song in songs])["scales"]
+    return {kind: Fits(calibrate, **fit([song[kind] for song in songs])) for kind in KINDS}
+
+
+def fit(songs: Sequence[Grams]) -> dict[str, Any]:
+    """Scales, mixer and shares over some songs."""
+    scales, mixer, shares = (
+        {source: each.weights(sum(song[name][source] for song in songs)) for source in SOURCES}
+        for name, each in FITS.items()
     )
-
-
-def fitted_mixer(found: Moments) -> Mixer:
-    """The smallest of the best 10 × 8 mixers, as stems that sum to the mixture leave a choice."""
-    heard = [*range(8), 16, 17]
-    solution = np.linalg.lstsq(found.gram[np.ix_(heard, heard)], found.cross[:, heard].T, rcond=1e-6)[0]
-    return Mixer(SOURCES, solution.T.tolist())
-
-
-def fitted_shares(found: Moments) -> dict[str, Sequence[float]]:
-    """What both members count for each stem, not less than nothing."""
-    shares = {}
-    for i, name in enumerate(SOURCES):
-        left, right = (np.array([at, at + 8]) for at in (2 * i, 2 * i + 1))
-        gram = found.gram[np.ix_(left, left)] + found.gram[np.ix_(right, right)]
-        cross = found.cross[left[0], left] + found.cross[right[0], right]
-        values, vectors = np.linalg.eigh(gram)
-        root = vectors * np.sqrt(np.maximum(values, values[-1] * 1e-9))  # gram = root rootᵀ
-        shares[name] = nnls(root.T, np.linalg.solve(root, cross))[0].tolist()
-    return shares
+    return {
+        "scales": Scales({source: float(weights[0, 0]) for source, weights in scales.items()}),
+        "mixer": Mixer(SOURCES, np.vstack(list(mixer.values())).tolist()),
+        "shares": {source: weights[0].tolist() for source, weights in shares.items()},
+    }
 
 
 def all_systems(job: "Job", song: Song) -> Iterator[tuple[str, float, str, Stems]]:
@@ -449,12 +429,12 @@ def main() -> None:
     turns = [known[name] for name in 2 * LISTENERS]
     finished = set(pd.read_csv(table)["song"]) if table.exists() else set()
     with ProcessPoolExecutor(options.workers) as pool:
-        found = dict(zip(scenes, pool.map(moments, scenes.values()), strict=True))
+        found = dict(zip(scenes, pool.map(grams, scenes.values()), strict=True))
         jobs = [
             Job(
                 scene,
                 turns[number % len(LISTENERS) :][: options.listeners_per_song],
-                fit_without(name, found),
+                fitted([each for other, each in found.items() if other != name]),
                 options.kinds,
                 options.decisions,
             )
@@ -467,12 +447,6 @@ def main() -> None:
     scores = pd.read_csv(table)
     options.out.write_text(report(scores), encoding="utf-8")
     draw(scores, options.out.with_suffix(".png"))
-
-
-def fit_without(song: str, found: Mapping[str, Mapping[str, Moments]]) -> dict[str, Fits]:
-    """What is fitted on all other songs."""
-    rest = [each for name, each in found.items() if name != song]
-    return fit({kind: sum((each[kind] for each in rest[1:]), rest[0][kind]) for kind in KINDS})
 
 
 # --- Tables and the picture. ---

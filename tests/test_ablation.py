@@ -70,17 +70,14 @@ def test_what_is_fitted_undoes_what_can_be_undone(script: dict[str, Any], song: 
     """Scales a wrong gain, the mixer an even leakage; of two estimates the clean one gets the share."""
     wrong = script["stand_in"](song, "wrong gains, dB", 3)
     leaky = script["stand_in"](song, "leakage", 0.25)
-    true = np.concatenate([song.true[name] for name in SOURCES]).astype(np.float64)
 
     def found(*members: Any) -> Any:
-        signals = [stems[name] for stems in members for name in SOURCES]
-        heard = np.concatenate([*signals, song.mixture]).astype(np.float64)
-        return script["Moments"](heard @ heard.T, true @ heard.T)
+        return script["fit"]([script["grams_of"](song, *members)])
 
-    scaled = script["fitted_scales"](found(wrong, leaky))(wrong, song.mixture)
-    mixed = script["fitted_mixer"](found(leaky, wrong))(leaky, song.mixture)
+    scaled = found(wrong, leaky)["scales"](wrong, song.mixture)
+    mixed = found(leaky, wrong)["mixer"](leaky, song.mixture)
     for name in SOURCES:
         assert sdr_db(song.true[name], scaled[name]) > 60
         assert sdr_db(song.true[name], mixed[name]) > 60
-    shares = script["fitted_shares"](found(leaky, song.true))
+    shares = found(leaky, song.true)["shares"]
     np.testing.assert_allclose([shares[name] for name in SOURCES], [(0, 1)] * 4, atol=1e-3)
