@@ -535,7 +535,7 @@ def draw(scores: pd.DataFrame, path: Path) -> None:
     except ImportError:
         return
     table = levels(scores)
-    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8, 5.5), layout="constrained")
     markers = {kind: marker for kind, marker in zip(KINDS, "*osv^Dd", strict=True) if kind in table.index}
     grid = np.arange(0, 20, 0.1)
     for colour, limiter in zip(("tab:orange", "tab:blue"), LIMITERS, strict=True):
@@ -553,7 +553,7 @@ def draw(scores: pd.DataFrame, path: Path) -> None:
         axes.plot([], [], color="grey", marker=marker, linewidth=0.8, label=kind.split(",")[0])
     axes.set(xlabel="uSDR against the stems at the microphones (dB), mean of four", ylabel="HAAQI")
     axes.axvspan(*PUBLISHED_DB, color="grey", alpha=0.08)
-    axes.legend(fontsize="small", ncols=2)
+    figure.legend(loc="outside lower center", fontsize="small", ncols=4)
     figure.savefig(path, dpi=150)
 
 
