@@ -151,14 +151,20 @@ def main() -> None:
 def all_cases(folders: list[Path], leakage: float, rng: np.random.Generator) -> Iterator[Case]:
     """Every song for every listener."""
     listeners = read_listeners(folders[0] / "metadata")
+    for song, head, gains_db in draw_scenes(folders, rng):
+        ideal, remixed = remixes(song, head, gains_db, leakage)
+        for listener in listeners:
+            yield Case(song.name, listener, remixed, ideal)
+
+
+def draw_scenes(
+    folders: list[Path], rng: np.random.Generator, heads: Path | None = None
+) -> Iterator[tuple[Path, Head, dict[str, float]]]:
+    """Every song with gains of its folder and a head of it, or of another."""
     for folder in folders:
         gains = list(json.loads((folder / "metadata" / "gains.json").read_text()).values())
         for song in sorted((folder / "audio" / "music" / "train").iterdir()):
-            head = draw_head(folder / "audio" / "hrtf", rng)
-            gains_db = gains[rng.integers(len(gains))]
-            ideal, remixed = remixes(song, head, gains_db, leakage)
-            for listener in listeners:
-                yield Case(song.name, listener, remixed, ideal)
+            yield song, draw_head(heads or folder / "audio" / "hrtf", rng), gains[rng.integers(len(gains))]
 
 
 def read_listeners(folder: Path) -> list[Listener]:
@@ -181,12 +187,10 @@ def draw_head(folder: Path, rng: np.random.Generator) -> Head:
 
 def remixes(song: Path, head: Head, gains_db: dict[str, float], leakage: float) -> tuple[Floats, Floats]:
     """The remix of the true stems, and that of stems with leakage."""
-    at_ears = {}
-    for name in (*SOURCES, "mixture"):
-        dry = audio.read(song / f"{name}.wav", sample_rate=SAMPLE_RATE).astype(np.float64)
-        start = max(0, (dry.shape[1] - SECONDS * SAMPLE_RATE) // 2)
-        excerpt = dry[:, start : start + SECONDS * SAMPLE_RATE]
-        at_ears[name] = pipeline.prepare_song(excerpt, head, sample_rate=SAMPLE_RATE)
+    at_ears = {
+        name: pipeline.prepare_song(dry, head, sample_rate=SAMPLE_RATE)
+        for name, dry in excerpts(song).items()
+    }
     mixture = at_ears.pop("mixture").astype(np.float32)
     everything = sum(at_ears.values())
     degraded = {name: stem + leakage * (everything - stem) for name, stem in at_ears.items()}
@@ -195,6 +199,17 @@ def remixes(song: Path, head: Head, gains_db: dict[str, float], leakage: float) 
         for stems in (at_ears, degraded)
     )
     return ideal, remixed
+
+
+def excerpts(song: Path, seconds: float = SECONDS) -> dict[str, Floats]:
+    """The middle of each stem and of the mixture, dry."""
+    samples = round(seconds * SAMPLE_RATE)
+    cut = {}
+    for name in (*SOURCES, "mixture"):
+        dry = audio.read(song / f"{name}.wav", sample_rate=SAMPLE_RATE).astype(np.float64)
+        start = max(0, (dry.shape[1] - samples) // 2)
+        cut[name] = dry[:, start : start + samples]
+    return cut
 
 
 def score(case: Case) -> list[dict[str, Any]]:
@@ -231,7 +246,7 @@ def enhance(case: Case, method: Method) -> tuple[Enhanced, dict[str, float]]:
         closed_loop=method.closed_loop,
     )
     seconds = time.perf_counter() - start
-    enhanced = Enhanced((quantise(limited) / np.float32(FULL_SCALE)).astype(np.float32), OUTPUT_RATE)
+    enhanced = from_file(limited)
     oversampled = audio.resample(enhanced.signal, OUTPUT_RATE, 4 * OUTPUT_RATE)
     return enhanced, {
         "clipped_percent": enhanced.clipped_percent,
@@ -239,6 +254,11 @@ def enhance(case: Case, method: Method) -> tuple[Enhanced, dict[str, float]]:
         "true_peak_db": 20 * np.log10(np.abs(oversampled).max()),
         "seconds_per_10_s_ear": seconds / 2 * 10 * OUTPUT_RATE / limited.shape[1],
     }
+
+
+def from_file(limited: Floats) -> Enhanced:
+    """What is read back of a signal that was written with 16 bits."""
+    return Enhanced((quantise(limited) / np.float32(FULL_SCALE)).astype(np.float32), OUTPUT_RATE)
 
 
 def report(scores: pd.DataFrame) -> str:
