@@ -111,21 +111,33 @@ def write_folder(root: Path) -> None:
     _write_networks(root)
     _write_shards(root / "shards")
     StemCache(root / "cache", 1).separate(EqualSplit(), _mixture(), sample_rate=SAMPLE_RATE)
-    (root / "conf/limiter").mkdir(parents=True)
-    (root / "conf/limiter/mine.yaml").write_text(json.dumps(CHOICE), encoding="utf-8")
+    for group, content in CHOICES.items():
+        (root / "conf" / group).mkdir(parents=True)
+        (root / "conf" / group / "mine.yaml").write_text(json.dumps(content), encoding="utf-8")
     (root / "arguments").write_text("\n".join(ARGUMENTS), encoding="utf-8")
     (root / "audiogram").write_text("250:20,500:25,1000:35,4000:60", encoding="utf-8")
 
 
-CHOICE = {"_target_": "cadenza_remix.limit.Scale", "most_db": 6.0}
+MIXER = {"_target_": "cadenza_remix.demix.correction.Mixer", "sources": ["a"], "matrix": [[0.5, 0.25]]}
+CHOICES = {
+    "limiter": {"_target_": "cadenza_remix.limit.Scale", "most_db": 6.0},
+    "correction": {"mine": MIXER},
+    "mixture_blend": {"_target_": "cadenza_remix.remix.MixtureBlend", "remix": 1.0, "mixture": 0.15},
+}
 SOURCES_OF_DEMUCS = ("drums", "bass", "other", "vocals")
 DETAIL_COLUMNS = (*results.PAIR_COLUMNS, "status", "clipped_percent", "seconds")
 SHARDED = ("scores", "details", "failures", "separation")
 ARGUMENTS = (
     "path.root=somewhere",
     "separator=none",
+    "correction=[consistency,residual]",
+    "correction.residual.ratio=0.3",
+    "mixture_blend=added",
+    "mixture_blend.mixture=0.2",
     "limiter=multiband",
     "limiter.price=20",
+    "fit.what=mixer",
+    "fit.members=[spectral,none]",
     "nalr.nfir=220",
     "remix_sample_rate=32000",
     "prepare.loudness=shared",
@@ -430,21 +442,19 @@ def read_arguments(_root: Path, file: Path) -> None:
     run_command(file.read_bytes().decode(errors="surrogateescape").replace("\0", "").split("\n"))
 
 
-def read_choice(root: Path, _file: Path) -> None:
+def read_choice(root: Path, file: Path) -> None:
     """A choice of the user's own, in a folder named by --config-dir."""
     GlobalHydra.instance().clear()
-    run_command(["separator=none", "limiter=mine", "--config-dir", str(root / "conf")])
+    run_command(["separator=none", f"{file.parent.name}=mine", "--config-dir", str(root / "conf")])
 
 
 def run_command(arguments: list[str]) -> None:
-    """Begin `enhance` with arguments, up to its limiter."""
+    """Begin `enhance` with arguments, up to the components that need no weights."""
     sys.argv = ["cadenza-remix enhance", *arguments]
     told, code = StringIO(), 0
     with redirect_stderr(told), redirect_stdout(told):
         try:
-            config.command(
-                "enhance", "Enhance.", lambda run: bool(config.build(run.settings.limiter, "limiter"))
-            )()
+            config.command("enhance", "Enhance.", build_components)()
         except SystemExit as stop:
             code = 1 if isinstance(stop.code, str) else stop.code or 0
             print(stop.code if isinstance(stop.code, str) else "", file=told)
@@ -454,6 +464,16 @@ def run_command(arguments: list[str]) -> None:
         lines = lines[1:] if lines[0].startswith("usage: ") else lines
         expect(lines and "error: " in lines[-1] and len(lines) < 3, f"not one sentence: {lines[:3]}")
         raise CadenzaError(lines[-1])
+
+
+def build_components(run: config.Run) -> bool:
+    """What happens before a limiter's work begins."""
+    settings = run.settings
+    for name, node in settings.correction.items():
+        config.build(node, f"correction.{name}")
+    if settings.mixture_blend:
+        config.build(settings.mixture_blend, "mixture_blend")
+    return bool(config.build(settings.limiter, "limiter"))
 
 
 def read_audiogram(_root: Path, file: Path) -> None:
@@ -730,7 +750,7 @@ READERS: dict[str, Reader] = {
     "onnx": Reader("net.onnx", read_onnx),
     **{f"merge:{name}": Reader(f"shards/{name}_2-2.csv", read_shards, hostile_cells) for name in SHARDED},
     "cache": Reader("cache", read_cache),
-    "choice": Reader("conf/limiter/mine.yaml", read_choice, hostile_json),
+    **{group: Reader(f"conf/{group}/mine.yaml", read_choice, hostile_json) for group in CHOICES},
     "arguments": Reader("arguments", read_arguments, hostile_words),
     "audiogram": Reader("audiogram", read_audiogram),
 }
