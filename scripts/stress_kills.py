@@ -167,7 +167,9 @@ class Stress:
 
     def kill(self, process: "subprocess.Popen[str]", how: str) -> None:
         """Send the signal, to another process of the command if `how` says so and there is one."""
-        others = [pid for pid in self.processes() if pid != process.pid]
+        others = [
+            pid for pid in self.processes() if pid != process.pid and session(pid) in (pid, process.pid)
+        ]
         if how == "Ctrl-C":
             os.killpg(process.pid, signal.SIGINT)
         elif how.startswith("worker"):
@@ -214,6 +216,14 @@ class Stress:
         """Count a defect and tell it."""
         self.defects[defect] += 1
         print(f"{defect}: {told}", flush=True)
+
+
+def session(pid: int) -> int:
+    """Whose session a process is in; what a separator started is in its worker's, and its to wait for."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def with_signal(pid: int, name: str) -> None:
