@@ -32,6 +32,7 @@ TO_PARENT = {"SIGINT", "SIGTERM", "SIGKILL", "Ctrl-C"}
 KILLS = (*sorted(TO_PARENT), "worker SIGTERM", "worker SIGKILL")
 MARK = "CADENZA_REMIX_STRESS"
 PATIENCE_S = 60.0
+PYTHON_STARTS_S = 0.1  # until our first line can say what an interruption does
 HELPED = """
 import multiprocessing
 from cadenza_remix.demix.spectral import Spectral
@@ -126,7 +127,7 @@ class Stress:
     def finishes(self, command: str, *, quietly: bool) -> bool:
         """Run a command, kill it at some moment unless `quietly`; whether it came to its end."""
         how = "" if quietly else self.rng.choice(KILLS)
-        moment_s = self.rng.uniform(0, 1.1 * self.seconds[command])
+        moment_s = self.rng.uniform(PYTHON_STARTS_S, 1.1 * self.seconds[command])
         begin_s = time.perf_counter()
         process = subprocess.Popen(
             self.arguments(command),
