@@ -294,7 +294,9 @@ def _refuse_unread_keys(config: Any) -> None:
     groups = ("amplifier", "closed_loop", "head", "limiter", "metric", "mixture_blend", "separator")
     nodes = {group: config[group] for group in groups}
     nodes |= {f"correction.{name}": node for name, node in config.correction.items()}
-    chosen = tuple(f"{name}." for name, node in nodes.items() if node and "_target_" in node)
+    chosen = tuple(
+        f"{name}." for name, node in nodes.items() if isinstance(node, Mapping) and "_target_" in node
+    )
     for key in flatten(OmegaConf.to_container(config, throw_on_missing=False)):
         if key.startswith(chosen):
             continue  # checked by its constructor
