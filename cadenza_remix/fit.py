@@ -232,8 +232,9 @@ def _flow(value: Any) -> str:
 def _next_command(settings: Settings, file: Path) -> str:
     """What to type to use a choice, with what was typed to fit it."""
     shares = settings.fit.what is Fitted.shares
-    replaced = ["fit", "name", "overwrite", "correction", *(("separator", "experiment") if shares else ())]
-    kept = [each for each in overrides() if re.split(r"[.=]", each.lstrip("+~"))[0] not in replaced]
+    replaced = ["fit", "name", "overwrite", *(("separator", "experiment") if shares else ())]
+    typed = [each for each in overrides() if re.split(r"[.=]", each.lstrip("+~"))[0] not in replaced]
+    kept = [each for each in typed if not each.startswith("correction=")]
     if shares:
         kept.append(f"separator={file.stem}")
     else:
