@@ -178,6 +178,28 @@ def test_what_an_unfinished_overwriting_left_is_not_scored(
     assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 4
 
 
+def test_stems_that_an_unfinished_overwriting_left_are_not_scored(
+    challenge: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ("stems=true", "keep_stems=true", "limiter=hard_clip", "name=kept", "evaluate.small_test=true")
+    commands("enhance", "evaluate", more=kept)
+    table = challenge.parent / "exp/kept/separation.csv"
+    assert len(pd.read_csv(table)) == 4
+
+    def write_none(*_arguments: object, **_how: object) -> None:
+        raise KeyboardInterrupt
+
+    other = ("separator=none", *kept[1:])
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "write_float", write_none)
+        commands("enhance", expect=130, more=(*other, "overwrite=true"))
+    told = commands("evaluate", expect=1, more=other)
+    assert "holds stems of another separation or mixture than there is now; run enhance again" in told
+    assert len(pd.read_csv(table)) == 0
+    commands("enhance", "evaluate", more=other)
+    assert len(pd.read_csv(table)) == 4
+
+
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_an_interrupted_preparation_leaves_no_song_of_old_and_new_signals(
     challenge: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, suffix: str
