@@ -134,8 +134,8 @@ def claim(
         settings: those that its results depend on, by dotted key; a key with others below it (`limiter`
             beside `limiter.release_s`) is the name under which the user chose these, and decides nothing.
         made_with: what else is worth knowing later, under `provenance`.
-        overwrite: replace what an earlier run said; with other settings, nothing that the command has finished
-            counts any more, be it of other tasks.
+        overwrite: replace what an earlier run said; with other settings, nothing that the command has
+            finished counts any more, be it of other tasks.
 
     Raises:
         ConfigError: naming the keys that changed since the folder was begun.
