@@ -318,6 +318,8 @@ def test_what_is_finished_is_not_separated_again(commands: Commands, my_conf: Pa
             "there already",
         ),
         (("separator=none", "name=a.b"), "as correction=a.b is to be typed"),
+        (("separator=none", "name=2024"), "as correction=2024 is to be typed"),
+        (("separator=none", "name=yes"), "as correction=yes is to be typed"),
         (("fit.what=scales",), "No separator is chosen"),
         (("separator=none", "fit.what=gain"), "gain"),
     ],
