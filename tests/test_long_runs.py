@@ -28,7 +28,7 @@ from cadenza_remix.demix.trivial import EqualSplit
 from cadenza_remix.demix.weights import WeightsFile
 from cadenza_remix.errors import DiskError, OutputError
 from cadenza_remix.jobs.stem_cache import StemCache
-from cadenza_remix.ledger import fingerprint
+from cadenza_remix.ledger import Ledger, fingerprint
 from cadenza_remix.output import check_space, write_pcm16
 from cadenza_remix.processes import machine
 from tests.conftest import REPOSITORY, Commands, edit_metadata, music, write_metadata
@@ -232,6 +232,26 @@ def test_an_interrupted_preparation_leaves_no_song_of_old_and_new_signals(
     assert "2 songs made" in commands("prepare", more=("head=sphere",))
     assert {path.suffix for path in at_mic.rglob("*.*") if path.is_file()} == {".wav"}
     commands("enhance", more=("stems=true",))
+
+
+def test_a_record_that_does_not_say_what_a_signal_was_made_of_counts_for_nothing(
+    challenge: Path, commands: Commands
+) -> None:
+    """As those of earlier versions."""
+    few = ("separator=none", "limiter=hard_clip", "evaluate.small_test=true")
+    commands("enhance", more=few)
+    records = Ledger(challenge.parent / "exp/none/parts/enhance")
+    (song,) = (json.loads(path.read_text())["job"] for path in records.folder.iterdir())
+    records.write(
+        song,
+        {
+            name: dataclasses.replace(each, values={"seconds": 1.0})
+            for name, each in records.read(song).items()
+        },
+    )
+    assert "is to be made again, which enhance has not done so far" in commands(
+        "evaluate", expect=1, more=few
+    )
 
 
 def test_what_was_made_of_other_stems_gains_or_audiograms_is_not_scored(
