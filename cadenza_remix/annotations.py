@@ -82,7 +82,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if _is_node(value) or not inspect.isclass(kind):
         return True
     if issubclass(kind, Mapping):
-        return isinstance(value, Mapping)
+        each = inner[1] if inner else Any
+        return isinstance(value, Mapping) and all(_fits(one, each) for one in value.values())
     if issubclass(kind, Collection):
         listed = isinstance(value, Collection) and not isinstance(value, str | Mapping)
         if not listed:
@@ -111,7 +112,7 @@ def _told(hint: Any) -> str:
     if kind in PLAIN:
         return PLAIN[kind][0]
     if issubclass(kind, Mapping):
-        return "named values"
+        return "named values" + (f", each {_told(inner[1])}" if inner[1:] not in ((), (Any,)) else "")
     if issubclass(kind, Collection):
         elements = [_told(one) for one in _inner(kind, inner, 1)]
         return "a list" + (

@@ -303,6 +303,11 @@ def _refuse_unread_keys(config: Any) -> None:
         told = renamed(key)
         if told:
             raise ConfigError(told)
+        if key.startswith("correction."):
+            raise ConfigError(
+                f"{key} is no correction; in its YAML, put everything under the correction's own name, "
+                "_target_ too, as conf/correction/residual.yaml does."
+            )
         if key not in known:
             raise ConfigError(f"There is no key {key}; remove it.")
 

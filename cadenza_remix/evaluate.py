@@ -107,6 +107,8 @@ def score_separation(
     used = str(manifest.get("stems", settings.stems))
     kept = manifest.get("keep_stems", False)  # corrected, where they were
     given = used.lower() not in ("separate", "true") and not kept
+    if given and manifest.get("correction"):  # what was remixed lies nowhere
+        return []
     stems = Path(used) if given else folder / "stems"
     if not stems.is_dir() or not (given or manifest.get("keep_stems", True)):
         return []

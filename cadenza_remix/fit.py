@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # --help and --cfg answer at once
     from cadenza_remix.jobs.fitting import Fitting
 
 MADE_HERE = "# Made by cadenza-remix fit"  # begins a file that may be replaced
+NO_TEXT = ("true", "false", "yes", "no", "on", "off", "null", "nan", "inf")  # to YAML or on a command line
 
 
 def fit(run: Run) -> bool:
@@ -197,7 +198,7 @@ def _choice_file(settings: Settings) -> Path:
     """
     group = "separator" if settings.fit.what is Fitted.shares else "correction"
     name, folder = str(settings.name), own_choices() or settings.path.exp_folder.parent / "conf"
-    if not re.fullmatch(r"[\w-]+", name):
+    if not re.fullmatch(r"[^\W\d][\w-]*", name) or name.lower() in NO_TEXT:
         raise ConfigError(
             f"name={name}; expected a word, as {group}={name} is to be typed: give another name=."
         )
@@ -232,8 +233,9 @@ def _flow(value: Any) -> str:
 def _next_command(settings: Settings, file: Path) -> str:
     """What to type to use a choice, with what was typed to fit it."""
     shares = settings.fit.what is Fitted.shares
-    replaced = ["fit", "name", "overwrite", "correction", *(("separator", "experiment") if shares else ())]
-    kept = [each for each in overrides() if re.split(r"[.=]", each.lstrip("+~"))[0] not in replaced]
+    replaced = ["fit", "name", "overwrite", *(("separator", "experiment") if shares else ())]
+    typed = [each for each in overrides() if re.split(r"[.=]", each.lstrip("+~"))[0] not in replaced]
+    kept = [each for each in typed if not each.startswith("correction=")]
     if shares:
         kept.append(f"separator={file.stem}")
     else:

@@ -72,6 +72,11 @@ class Ledger:
         for job in jobs:
             self.write(job, {job: Record(FORGOTTEN)})
 
+    def forget_all(self) -> None:
+        """The same of every job that there is."""
+        jobs = [_read_object(path).get("job") for path in self.folder.glob("*.json")]
+        self.forget(job for job in jobs if isinstance(job, str))
+
     def _path(self, job: str) -> Path:
         return self.folder / f"{fingerprint(job)[:32]}.json"
 
@@ -129,22 +134,30 @@ def claim(
         settings: those that its results depend on, by dotted key; a key with others below it (`limiter`
             beside `limiter.release_s`) is the name under which the user chose these, and decides nothing.
         made_with: what else is worth knowing later, under `provenance`.
-        overwrite: replace what an earlier run said.
+        overwrite: replace what an earlier run said; with other settings, nothing that the command has
+            finished counts any more, be it of other tasks.
 
     Raises:
         ConfigError: naming the keys that changed since the folder was begun.
     """
     with locked(folder, "manifest", wait_s=60):  # the tasks of a cluster begin together
         manifest = _read_manifest(folder)
-        changes = _changes(manifest.get(command, settings), settings)
-        if changes and not overwrite:
+        changed = changes(folder, command, settings)
+        if changed and not overwrite:
             raise ConfigError(
-                f"{folder} was begun with other settings ({'; '.join(changes)}); choose another name=, "
+                f"{folder} was begun with other settings ({'; '.join(changed)}); choose another name=, "
                 "or overwrite=true to redo it."
             )
+        if changed:
+            Ledger(folder / "parts" / command).forget_all()
         provenance = manifest.get("provenance", {}) | {command: made_with or {}}
         text = json.dumps(manifest | {command: settings, "provenance": provenance}, indent=2, default=str)
         write_text(folder / MANIFEST, text)
+
+
+def changes(folder: Path, command: str, settings: Mapping[str, Any]) -> list[str]:
+    """The keys that changed since a command began `folder`, in one sentence each; none if it did not."""
+    return _changes(_read_manifest(folder).get(command, settings), settings)
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -196,7 +196,8 @@ class _Worker:
         """End the process and those that it started: files are whole or not there, so nothing can break."""
         self.process.kill()
         if HAS_FORKSERVER and self.process.pid:
-            with suppress(ProcessLookupError):  # nothing is left, or it had not begun
+            # Nothing is left, or it had not begun; macOS says so of processes that wait to be asked for.
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.connection.close()
         self.process.join()

@@ -86,7 +86,8 @@ def test_values_that_fit(target: str, values: dict[str, object]) -> None:
         ({"part": leaf("x")}, "group.part.number is 'x'; give a number."),
         ({"parts": [leaf(1), leaf(None)]}, "group.parts.1.number is None; give a number."),
         ({"anything": {"deep": leaf([1])}}, "group.anything.deep.number is [1]; give a number."),
-        ({"weights": [1]}, "group.weights is [1]; give named values."),
+        ({"weights": [1]}, "group.weights is [1]; give named values, each a number."),
+        ({"weights": {"a": "x"}}, "group.weights is {'a': 'x'}; give named values, each a number."),
     ],
 )
 def test_values_that_do_not_fit(target: str, values: dict[str, object], told: str) -> None:

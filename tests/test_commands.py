@@ -467,6 +467,9 @@ def test_given_stems_are_scored_as_they_were_corrected(challenge: Path, commands
     scores = pd.read_csv(challenge.parent / "exp/corrected/separation.csv").set_index("source")
     # They were the true ones; the residual in "other" has the rounding of the files.
     assert np.isinf(scores["si_sdr"]).to_dict() == {name: name != "other" for name in scores.index}
+    bare = ("name=bare", corrected[0], *corrected[2:])  # what was remixed lies nowhere
+    commands("enhance", "evaluate", more=(stems, *bare))
+    assert not (challenge.parent / "exp/bare/separation.csv").exists()
 
 
 def test_any_number_of_sources_goes_through(challenge: Path, commands: Commands) -> None:

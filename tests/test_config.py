@@ -96,6 +96,7 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
             "Config group override must be a string or a list. Got int); say the name",
         ),
         (["enhance", "limiter=[[]]"], "Settings are not understood"),
+        (["enhance", "separator=none", "+correction.x=3"], "correction.x is no correction; in its YAML"),
         (["enhance", "path.root=/" + "x" * 300, "separator=none"], "File name too long"),
         (["report", "path.exp_folder=/" + "x" * 300], "is missing; run evaluate first"),
         (["enhance", "remix_sample_rate=7", "separator=none"], "remix_sample_rate is 7; give a whole number"),

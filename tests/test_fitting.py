@@ -266,6 +266,21 @@ def test_stems_made_elsewhere_have_scales(commands: Commands, challenge: Path) -
     assert Path("exp/conf/correction/stems_theirs_scales.yaml").is_file()
 
 
+def test_the_next_command_has_the_settings_of_the_corrections_before(commands: Commands) -> None:
+    told = commands("fit", more=("stems=true", "correction=[residual]", "correction.residual.ratio=0.25"))
+    (following,) = re.findall(r"^Next: cadenza-remix enhance (.*)$", told, re.M)
+    assert "correction.residual.ratio=0.25" in following
+    assert "correction=[residual,stems_true_residual_scales]" in following
+
+
+def test_stems_of_another_length_are_refused(commands: Commands, challenge: Path) -> None:
+    shutil.copytree(challenge / "audio/at_mic_music/train", challenge.parent / "theirs")
+    for path in challenge.parent.glob("theirs/*/*.wav"):
+        write_wav(path, soundfile.read(path)[0].T[:, :-1])
+    told = commands("fit", expect=1, more=("stems=theirs",))
+    assert "the stems have 132299 samples, the mixture 132300; make them from this mixture." in told
+
+
 def test_what_is_finished_is_not_separated_again(commands: Commands, my_conf: Path) -> None:
     """A song that failed is told and done later; the others are in the records."""
     whole = commands("fit", more=MINE)
@@ -303,6 +318,8 @@ def test_what_is_finished_is_not_separated_again(commands: Commands, my_conf: Pa
             "there already",
         ),
         (("separator=none", "name=a.b"), "as correction=a.b is to be typed"),
+        (("separator=none", "name=2024"), "as correction=2024 is to be typed"),
+        (("separator=none", "name=yes"), "as correction=yes is to be typed"),
         (("fit.what=scales",), "No separator is chosen"),
         (("separator=none", "fit.what=gain"), "gain"),
     ],

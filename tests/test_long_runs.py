@@ -28,7 +28,7 @@ from cadenza_remix.demix.trivial import EqualSplit
 from cadenza_remix.demix.weights import WeightsFile
 from cadenza_remix.errors import DiskError, OutputError
 from cadenza_remix.jobs.stem_cache import StemCache
-from cadenza_remix.ledger import fingerprint
+from cadenza_remix.ledger import Ledger, fingerprint
 from cadenza_remix.output import check_space, write_pcm16
 from cadenza_remix.processes import machine
 from tests.conftest import REPOSITORY, Commands, edit_metadata, music, write_metadata
@@ -178,6 +178,28 @@ def test_what_an_unfinished_overwriting_left_is_not_scored(
     assert len(pd.read_csv(challenge.parent / "exp/none/scores.csv")) == 4
 
 
+def test_stems_that_an_unfinished_overwriting_left_are_not_scored(
+    challenge: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ("stems=true", "keep_stems=true", "limiter=hard_clip", "name=kept", "evaluate.small_test=true")
+    commands("enhance", "evaluate", more=kept)
+    table = challenge.parent / "exp/kept/separation.csv"
+    assert len(pd.read_csv(table)) == 4
+
+    def write_none(*_arguments: object, **_how: object) -> None:
+        raise KeyboardInterrupt
+
+    other = ("separator=none", *kept[1:])
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "write_float", write_none)
+        commands("enhance", expect=130, more=(*other, "overwrite=true"))
+    told = commands("evaluate", expect=1, more=other)
+    assert "holds stems of another separation or mixture than there is now; run enhance again" in told
+    assert len(pd.read_csv(table)) == 0
+    commands("enhance", "evaluate", more=other)
+    assert len(pd.read_csv(table)) == 4
+
+
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_an_interrupted_preparation_leaves_no_song_of_old_and_new_signals(
     challenge: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, suffix: str
@@ -210,6 +232,26 @@ def test_an_interrupted_preparation_leaves_no_song_of_old_and_new_signals(
     assert "2 songs made" in commands("prepare", more=("head=sphere",))
     assert {path.suffix for path in at_mic.rglob("*.*") if path.is_file()} == {".wav"}
     commands("enhance", more=("stems=true",))
+
+
+def test_a_record_that_does_not_say_what_a_signal_was_made_of_counts_for_nothing(
+    challenge: Path, commands: Commands
+) -> None:
+    """As those of earlier versions."""
+    few = ("separator=none", "limiter=hard_clip", "evaluate.small_test=true")
+    commands("enhance", more=few)
+    records = Ledger(challenge.parent / "exp/none/parts/enhance")
+    (song,) = (json.loads(path.read_text())["job"] for path in records.folder.iterdir())
+    records.write(
+        song,
+        {
+            name: dataclasses.replace(each, values={"seconds": 1.0})
+            for name, each in records.read(song).items()
+        },
+    )
+    assert "is to be made again, which enhance has not done so far" in commands(
+        "evaluate", expect=1, more=few
+    )
 
 
 def test_what_was_made_of_other_stems_gains_or_audiograms_is_not_scored(

@@ -58,6 +58,16 @@ def test_a_failing_job_costs_only_itself(workers: int | None) -> None:
     assert results[4] == "PermissionError: [Errno 13] Permission denied: 'song.wav'"
 
 
+def test_a_system_may_not_signal_a_group_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As macOS tells of a group in which only ended processes are left, which nobody has asked for yet."""
+
+    def refuse(_group: int, _signal: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "killpg", refuse)
+    assert dict(run_all(work, [5], workers=1)) == {5: 25}
+
+
 def test_only_what_nobody_expected_is_told_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     list(run_all(work, range(6), workers=0))
     assert ["one / zero" in str(record.exc_info) for record in caplog.records] == [True]

@@ -175,6 +175,26 @@ def test_an_undivided_run_takes_the_place_of_the_tasks(challenge: Path, commands
     assert "holds no tables of shards" in commands("merge", expect=1, more=("stems=true",))
 
 
+def test_what_other_tasks_made_with_other_settings_is_neither_scored_nor_merged(
+    challenge: Path, commands: Commands
+) -> None:
+    first, second = (("name=run", f"shard.index={index}", "shard.count=2") for index in (0, 1))
+    for shard in (first, second):
+        commands("enhance", "evaluate", more=("stems=true", "limiter=hard_clip", *shard))
+    other = ("separator=none", "limiter=hard_clip")
+    commands("enhance", more=(*other, *first, "overwrite=true"))
+    commands("evaluate", more=(*other, *first))
+    told = commands("merge", expect=1, more=(*other, "name=run"))
+    assert "scores_2-2.csv is missing; repeat that task" in told
+    assert "to be made again, which enhance has not done" in commands(
+        "evaluate", expect=1, more=(*other, *second)
+    )
+    commands("enhance", more=(*other, *second, "overwrite=true"))
+    commands("evaluate", more=(*other, *second))
+    commands("merge", more=(*other, "name=run"))  # the second task left alone what the first had done
+    assert len(results.read_rows(challenge.parent / "exp/run/scores.csv", SCORE_COLUMNS)) == 6
+
+
 def write_table(path: Path, *rows: str) -> None:
     path.write_text("\n".join([",".join(SCORE_COLUMNS), *rows, ""]))
 

@@ -187,6 +187,20 @@ def stems_in(folder: Path, music: Mapping[str, Music]) -> dict[str, Music]:
     return {song: Music(folder / song, at_mic.sample_rate) for song, at_mic in music.items()}
 
 
+def check_given(stems: Music, sources: Iterable[str], mixture: Header) -> None:
+    """Look at the headers of stems made elsewhere.
+
+    Raises:
+        AudioError: if one is missing or of another format, or they are not of this mixture.
+    """
+    header = stems.check(sources)
+    if header.samples != mixture.samples:
+        raise AudioError(
+            f"{stems.folder}: the stems have {header.samples} samples, the mixture {mixture.samples}; "
+            "make them from this mixture."
+        )
+
+
 def list_music(music_file: Path, songs: Iterable[DrySong]) -> None:
     """Add songs to the list of those at the microphones; without any song there is no list."""
     listed = metadata.read_table(music_file) if music_file.is_file() else {}

@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from cadenza_remix import output, pipeline
 from cadenza_remix.amplify.base import Amplifier
-from cadenza_remix.datasets.challenge import MIXTURE, Music
+from cadenza_remix.datasets.challenge import MIXTURE, Music, check_given
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.demix.correction import Correction
-from cadenza_remix.errors import AudioError
 from cadenza_remix.jobs.pairs import DoPair, do_pairs, remix_once_per_scene
 from cadenza_remix.jobs.stem_cache import StemCache
 from cadenza_remix.ledger import Record, fingerprint, known, stamps
@@ -82,12 +81,7 @@ class Enhancement:
         """
         header = self.music[job.song].check([MIXTURE])
         if self.given_stems:
-            stems = self.given_stems[job.song].check(job.pairs[0].scene.gains_db)
-            if stems.samples != header.samples:
-                raise AudioError(
-                    f"{self.given_stems[job.song].folder}: the stems have {stems.samples} samples, "
-                    f"the mixture {header.samples}; make them from this mixture."
-                )
+            check_given(self.given_stems[job.song], job.pairs[0].scene.gains_db, header)
         if self.separator:
             sources, asked = self.separator.sources, [pair.scene.gains_db for pair in job.pairs]
             if all(set(gains_db) != set(sources) for gains_db in asked):

@@ -115,9 +115,9 @@ class Evaluation:
         records = Ledger(run / "parts" / "enhance").read(pair.scene.song)
         if not records:
             return ""
-        if pair.name not in records:
+        made_of = records[pair.name].values.get("made_of") if pair.name in records else None
+        if not made_of:
             return f"{path} is to be made again, which enhance has not done so far; run it again."
-        made_of = records[pair.name].values["made_of"]
         if made_of["pair"] != fingerprint(pair):
             return (
                 f"{path} was made for other gains or another audiogram than there are now; run enhance again."

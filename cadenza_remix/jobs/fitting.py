@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cadenza_remix import ledger, pipeline
-from cadenza_remix.datasets.challenge import MIXTURE, Music
+from cadenza_remix.datasets.challenge import MIXTURE, Music, check_given
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.demix.correction import Correction
 from cadenza_remix.demix.fitting import Fit, Gram, Signal, Weights, energies
@@ -64,7 +64,9 @@ class Fitting:
 
     def _grams(self, song: str) -> dict[str, Gram]:
         music, sources = self.music[song], self.sources
-        music.check([MIXTURE, *sources])  # before anything is separated
+        header = music.check([MIXTURE, *sources])  # before anything is separated
+        if self.given_stems:
+            check_given(self.given_stems[song], sources, header)
         mixture = music.mixture()
         members = [pipeline.correct(self.corrections, stems, mixture) for stems in self._stems(song, mixture)]
         return self.fit.grams(members, mixture, music.stems(sources))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cadenza_remix import ledger
-from cadenza_remix.datasets.challenge import Music
+from cadenza_remix.datasets.challenge import MIXTURE, Music
 from cadenza_remix.errors import AudioError
-from cadenza_remix.ledger import Ledger, Record
+from cadenza_remix.ledger import Ledger, Record, is_known
 from cadenza_remix.metrics.sdr import csdr_db, sdr_by_second_db, sdr_db, si_sdr_db
 
 
@@ -36,9 +36,15 @@ class Separation:
         """The scores of a song by source.
 
         Raises:
-            AudioError: if a stem cannot be read, or differs in length from the true one.
+            AudioError: if a stem cannot be read, differs in length from the true one, or `enhance` has yet to
+                make it again.
         """
         true, estimated, sources = self.true_stems[song], self.stems[song], self.sources[song]
+        if self._is_outdated(song):
+            raise AudioError(
+                f"{estimated.folder} holds stems of another separation or mixture than there is now; run "
+                "enhance again."
+            )
         inputs = [music.path(source) for music in (estimated, true) for source in sources]
         origin = ledger.fingerprint((ledger.stamps(inputs), true.sample_rate))
         record = self.ledger.read(song).get(song)
@@ -47,6 +53,13 @@ class Separation:
         scores = _score(estimated, true, sources)
         self.ledger.write(song, {song: Record(origin, values=scores)})
         return scores
+
+    def _is_outdated(self, song: str) -> bool:
+        """Whether nothing that `enhance` has noted of a song is of the mixture that there is now."""
+        records = Ledger(self.run / "parts" / "enhance").read(song).values()
+        made_of = [record.values["made_of"] for record in records if "made_of" in record.values]
+        mixture = self.true_stems[song].path(MIXTURE)
+        return bool(records) and not any(is_known(mixture, each["mixture"]) for each in made_of)
 
 
 def _score(estimated: Music, true: Music, sources: Iterable[str]) -> dict[str, dict[str, float]]:
