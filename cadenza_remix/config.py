@@ -186,13 +186,19 @@ def _explain(error: Exception) -> str:
     """What Hydra or OmegaConf objects to, in one sentence, with the key that was probably meant."""
     unknown = re.match(r"Could not override '([^']+)'", str(error))
     if unknown:
+        group, _, key = unknown[1].partition(".")
+        if group == "separator" and key:
+            return (
+                f"The separator has no key {unknown[1]}; of an ensemble's members, say "
+                f"separator.members.NAME.{key}."
+            )
         similar = difflib.get_close_matches(unknown[1], _keys(Settings), n=1, cutoff=0.5)
         return f"There is no key {unknown[1]}" + (f"; did you mean {similar[0]}?" if similar else ".")
-    no_choice = re.search(
-        r"Could not find '(\w+)/([^']+)'\s+Available options in '\w+':\n((?:\t.*\n?)+)", str(error)
-    )
+    no_choice = re.search(r"Could not (?:find|load) '(\w+)/([^']+)'", str(error))
     if no_choice:
-        group, name, there = no_choice[1], no_choice[2], no_choice[3].split()
+        group, name = no_choice.groups()
+        listed = re.search(r"Available options in '\w+':\n((?:\t.*\n?)+)", str(error))
+        there = listed[1].split() if listed else sorted(path.stem for path in (CONF / group).glob("*.yaml"))
         similar = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
         hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(there)}."
         return f"There is no {group}={name}; {hint}"

@@ -46,7 +46,7 @@ def separators(run: Run) -> "Iterator[Finding]":
         return component
 
     names, chosen = choices("separator")
-    for name in names:
+    for name in sorted(names, key=lambda name: name != chosen):
         is_chosen = name == chosen and run.settings.stems == "separate"
         try:
             node = run.settings.separator if is_chosen else choice("separator", name)

@@ -15,6 +15,7 @@ def enhance(run: Run) -> bool:
     """Enhance every pair of the scene list; true if none failed."""
     import_early("cadenza_remix.jobs.enhancement", workers=run.settings.executor.workers)
     # Deferred, so that --help and --cfg answer at once.
+    from cadenza_remix import pipeline
     from cadenza_remix.datasets.challenge import read_music, read_pairs, stems_in
     from cadenza_remix.demix.base import Separator
     from cadenza_remix.jobs.enhancement import Enhancement
@@ -39,6 +40,7 @@ def enhance(run: Run) -> bool:
 
         demo.write_music_at_microphones(settings)
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
+    pipeline.check_corrections(corrections, pairs[0].scene.gains_db)
     pairs = take_songs(pairs, index=shard.index, count=shard.count)
     music = read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate)
     given_stems = music if settings.stems.lower() == "true" else stems_in(Path(settings.stems), music)

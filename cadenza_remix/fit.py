@@ -20,7 +20,7 @@ from cadenza_remix.config import (
     own_choices,
 )
 from cadenza_remix.enhance import identity, warn_of_terms
-from cadenza_remix.errors import ConfigError
+from cadenza_remix.errors import ConfigError, WeightsError
 from cadenza_remix.parallel import import_early, run_all
 from cadenza_remix.settings import Fitted, Settings
 
@@ -37,8 +37,8 @@ def fit(run: Run) -> bool:
     """Fit to the songs of the scene list, and write what was found as a choice; true if no song failed."""
     import_early("cadenza_remix.jobs.fitting", workers=run.settings.executor.workers)
     # Deferred, so that --help and --cfg answer at once.
+    from cadenza_remix import pipeline
     from cadenza_remix.datasets.challenge import read_music, read_pairs, stems_in
-    from cadenza_remix.demix.base import Separator
     from cadenza_remix.jobs.fitting import Fitting
     from cadenza_remix.jobs.run import filling, report_failures
     from cadenza_remix.jobs.stem_cache import StemCache
@@ -47,7 +47,7 @@ def fit(run: Run) -> bool:
     settings, path = run.settings, run.settings.path
     nodes = _separators(run)
     file = _choice_file(settings)
-    separators = {name: build(node, "separator", Separator) for name, node in nodes.items()}
+    separators = {name: _made(name, node, settings) for name, node in nodes.items()}
     corrections = tuple(build(node, f"correction.{name}") for name, node in settings.correction.items())
     if run.is_demo:
         from cadenza_remix import demo
@@ -55,6 +55,7 @@ def fit(run: Run) -> bool:
         demo.write_music_at_microphones(settings)
     pairs = read_pairs(path, every_nth=settings.evaluate.every_nth)
     sources = tuple(pairs[0].scene.gains_db)
+    pipeline.check_corrections(corrections, sources)
     music = read_music(path.given("music_file"), path.given("music_dir"), pairs, settings.sample_rate)
     given_stems = music if settings.stems.lower() == "true" else stems_in(Path(settings.stems), music)
     work = Fitting(
@@ -131,6 +132,7 @@ def _write(file: Path, fit: "Fit", grams: Sequence[Mapping[str, "Gram"]], settin
     print(f"fit: {told}; {file}")
     if not left_out > max(before):
         print("For songs that were left out it is no better than nothing, as far as these can tell.")
+    print("Decibels are not HAAQI: evaluate with and without it before you keep it.")
     print(f"Next: {_next_command(settings, file)}")
 
 
@@ -142,6 +144,8 @@ def _separators(run: Run) -> dict[str, Any]:
     """
     settings = run.settings
     if settings.fit.what is not Fitted.shares:
+        if settings.fit.members:
+            raise ConfigError("fit.members is for fit.what=shares; add that, or leave it out.")
         chosen = str(run.choices["separator"])
         return {chosen: settings.separator} if settings.stems == "separate" else {}
     members, known = settings.fit.members or [], choices("separator")[0]
@@ -166,6 +170,26 @@ def _separators(run: Run) -> dict[str, Any]:
         f"sample_rate={settings.sample_rate}",
     )
     return {name: choice("separator", name, *others) for name in members}
+
+
+def _made(name: str, node: Any, settings: Settings) -> "Separator":
+    """A separator; the members of an ensemble to come have no keys on the command line.
+
+    Raises:
+        CadenzaError: if it cannot be made.
+    """
+    from cadenza_remix.demix.base import Separator
+
+    try:
+        made: Separator = build(node, "separator", Separator)
+    except WeightsError as error:
+        if settings.fit.what is not Fitted.shares:
+            raise
+        told = str(error).split(", or say separator.")[0]
+        raise WeightsError(
+            f"{told}, or make a choice of your own for {name} with its keys, in the folder of --config-dir."
+        ) from error
+    return made
 
 
 def _fit(what: Fitted, separators: Mapping[str, "Separator"], sources: Sequence[str]) -> "Fit":

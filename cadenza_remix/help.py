@@ -31,7 +31,7 @@ def help_text(name: str, summary: str, arguments: list[str]) -> str:
     keys = (CONF / "config.yaml").read_text(encoding="utf-8").split("\n\n", 1)[1].split("\nhydra:")[0]
     return (
         f"cadenza-remix {name} key=value …: {summary}\n\n"
-        f"Choices, of which one a group; below each its keys, written such as limiter.drive_db=…:\n{groups}\n"
+        f"Choices, of which one a group, of correction any, as [NAME,…]; below each its keys:\n{groups}\n"
         f"Keys and their defaults (a nested key is written path.root=…):\n{keys}\n"
         "More: --cfg job shows the settings without running, --config-dir DIR adds choices of your own.\n"
     )
@@ -51,7 +51,7 @@ def _settable(path: Path, folders: list[Path]) -> str:
         return ""
     values = flatten(OmegaConf.to_container(_inherited(path, folders)))
     keys = [
-        _with_default(key, value)
+        _with_default(f"{path.parent.name}.{key}", value)
         for key, value in values.items()
         if not key.rpartition(".")[2].startswith("_")
     ]

@@ -78,6 +78,16 @@ def correct(corrections: Iterable[Correction], stems: Stems, mixture: npt.NDArra
     return stems
 
 
+def check_corrections(corrections: Iterable[Correction], sources: Iterable[str]) -> None:
+    """Check that corrections fit the stems that there will be, before there are any.
+
+    Raises:
+        AudioError: if one does not.
+    """
+    nothing = np.zeros((2, 1), np.float32)
+    correct(corrections, dict.fromkeys(sources, nothing), nothing)
+
+
 def _check_stems(stems: Stems, sources: Iterable[str], mixture: npt.NDArray[np.float32], maker: str) -> None:
     shapes = {source: stem.shape for source, stem in stems.items()}
     if shapes != dict.fromkeys(sources, mixture.shape):

@@ -23,7 +23,7 @@ class MixtureBlend:
         mixture: the weight of the mixture.
 
     Raises:
-        ConfigError: if both are 0, or one is no number.
+        ConfigError: if both are 0, or one is no number from 0 on.
     """
 
     remix: float
@@ -31,9 +31,10 @@ class MixtureBlend:
 
     def __post_init__(self) -> None:
         """Check the weights."""
-        if not np.isfinite([self.remix, self.mixture]).all() or self.remix == self.mixture == 0:
+        if not (0 <= self.remix < np.inf and 0 <= self.mixture < np.inf and self.remix + self.mixture > 0):
             raise ConfigError(
-                f"mixture_blend has weights {self.remix} and {self.mixture}; give two numbers, not both 0."
+                f"mixture_blend has weights {self.remix} and {self.mixture}; give two numbers, not below 0 "
+                "and not both 0."
             )
 
     def __call__(self, remixed: npt.NDArray[Float], mixture: npt.NDArray[np.floating]) -> npt.NDArray[Float]:

@@ -48,6 +48,13 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         (["enhance", "+path.colour=red"], "There is no key path.colour"),
         (["enhance", "separator=unheard_of"], "There is no separator=unheard_of; there are bs_roformer, "),
         (["enhance", "limiter=multibnd"], "There is no limiter=multibnd; did you mean multiband?"),
+        (["enhance", "correction=[residul]"], "There is no correction=residul; did you mean residual?"),
+        (
+            ["enhance", "separator=none", "separator.allow_download=true"],
+            "separator.members.NAME.allow_download",
+        ),
+        (["enhance", "separator=none", "mixture_blend=added", "mixture_blend.mixture=-3"], "not below 0"),
+        (["fit", "separator=none", "fit.members=[none,spectral]"], "fit.members is for fit.what=shares"),
         (["enhance", "+separator.depth=3", "separator=none"], "unexpected keyword argument 'depth'"),
         (["enhance", "path.root=x"], "path.root is set, but not what to run on it"),
         (["enhance", "path.root=???", "separator=none"], "path.root"),
@@ -204,6 +211,13 @@ def test_questions_are_answered_without_heavy_imports(
     assert not any(tmp_path.iterdir())
 
 
+def test_a_correction_that_fits_no_song_is_told_before_any(tmp_path: Path) -> None:
+    arguments = ["separator=none", "correction=residual", "correction.residual.into=othr", "name=mine"]
+    told = one_sentence(run("enhance", *arguments, cwd=tmp_path))
+    assert "correction.residual.into=othr is none of the stems" in told
+    assert not (tmp_path / "exp/mine").exists()
+
+
 def test_help_names_every_choice_and_key(tmp_path: Path) -> None:
     told = run("enhance", "--help", cwd=tmp_path).stdout
     for word in ("spectral", "do_nothing", "hard_clip", "exp_folder", "small_test", "stems: separate"):
@@ -217,12 +231,13 @@ def test_help_names_what_can_be_set_of_each_choice_of_ones_own_too(tmp_path: Pat
     )
     told = " ".join(run("enhance", "--config-dir", "my_conf", "--help", cwd=tmp_path).stdout.split())
     for words in (
-        "segments.segment_s=44 segments.overlap=0.25",  # hdemucs
-        "look_ahead_ms=5 release_ms=0",
-        "final.steps=40 final.exponent=0.5",  # by the defaults list of multiband
-        "most_db=.inf",
-        "file most_off_degrees=5",  # too long for its default
-        "mine Mine, softer. final.steps=3 final.exponent=0.5",
+        "separator.segments.segment_s=44 separator.segments.overlap=0.25",  # hdemucs
+        "limiter.look_ahead_ms=5 limiter.release_ms=0",
+        "limiter.final.steps=40 limiter.final.exponent=0.5",  # by the defaults list of multiband
+        "limiter.most_db=.inf",
+        "head.file head.most_off_degrees=5",  # too long for its default
+        "mine Mine, softer. limiter.final.steps=3 limiter.final.exponent=0.5",
+        "correction.residual.ratio=0.5",
         "drive_db=-7",
     ):
         assert words in told

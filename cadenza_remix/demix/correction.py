@@ -100,7 +100,7 @@ class Scales:
         scales: stem → number.
 
     Raises:
-        ConfigError: if one is not finite.
+        ConfigError: if one is no number from 0 on.
     """
 
     scales: Mapping[str, float]
@@ -108,8 +108,8 @@ class Scales:
     def __post_init__(self) -> None:
         """Check the numbers."""
         for name, scale in self.scales.items():
-            if not np.isfinite(scale):
-                raise ConfigError(f"The scale of {name} is {scale}; give a number.")
+            if not 0 <= scale < np.inf:
+                raise ConfigError(f"The scale of {name} is {scale}; give a number from 0 on.")
 
     def __call__(
         self,

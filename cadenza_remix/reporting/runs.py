@@ -62,7 +62,8 @@ def _read(label: str, folder: Path, own: pd.DataFrame, described: pd.DataFrame) 
     scores = described.merge(own, on=tables.KEY, how="inner")
     if scores.empty:
         raise MetadataError(
-            f"{folder / results.SCORES} holds no pair of the scene list; choose the split= it was made of."
+            f"{folder / results.SCORES} holds no pair of the scene list; choose the split= or "
+            "path.root= it was made of."
         )
     settings = claimed(folder, "enhance")
     return RunResult(
