@@ -9,6 +9,8 @@ touch no configuration of the machine's, and are stopped at the end. In turn:
 2. an array of four tasks does it (`sbatch --array=0-3`); the first is killed half-way through its song, merge
    tells what is missing, the task is requeued, and merge puts the four together;
 3. Hydra's submitit launcher does it (`-m hydra/launcher=submitit_slurm`), if the extra `slurm` is there.
+
+Exits with 2 where Slurm is installed but cannot run even a job that does nothing.
 """
 
 import argparse
@@ -33,9 +35,12 @@ from cadenza_remix.shards import take_songs
 
 TASKS = 4
 DAEMONS = ("munged", "slurmctld", "slurmd")
-PATIENCE_S = 600
+PATIENCE_S = 240
+UNABLE = 2  # exit code of a machine whose Slurm runs nothing at all
+LINES = 40  # of each log, when something went wrong
 JOB = f"""#!/bin/bash
 #SBATCH --array=0-{TASKS - 1} --cpus-per-task=1
+export PYTHONFAULTHANDLER=1
 for command in enhance evaluate; do
     {sys.executable} -m cadenza_remix $command name=array \\
         'shard.index=${{oc.env:SLURM_ARRAY_TASK_ID}}' shard.count={TASKS}
@@ -69,6 +74,10 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=1
 NodeName=localhost NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
 PartitionName=debug Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 """
+
+
+class SlurmError(Exception):
+    """Slurm does not do what it is asked."""
 
 
 def main() -> None:
@@ -145,23 +154,48 @@ def slurm(folder: Path) -> Iterator[None]:
         CONFIGURATION.format(host=host, folder=folder, ports=free_ports(2), cpus=os.cpu_count())
     )
     os.environ["SLURM_CONF"] = str(configuration)
-    munge = {name: folder / f"munge.{name}" for name in ("socket", "seed")}
     try:
-        subprocess.run(
-            [
-                *("munged", "--force"),  # a temporary folder is closed to others, which it minds
-                *(f"--key-file={key}", f"--socket={munge['socket']}", f"--seed-file={munge['seed']}"),
-                *(f"--pid-file={folder}/munged.pid", f"--log-file={folder}/munged.log"),
-            ],
-            check=True,
-        )
-        subprocess.run(["slurmctld", "-f", configuration], check=True)
-        subprocess.run(["slurmd", "-N", "localhost", "-f", configuration], check=True)
-        wait_until(lambda: ask("sinfo", "-h", "-o", "%T") == "idle", "the node is idle")
+        start(folder)
         yield
+    except SlurmError as error:
+        sys.exit(f"{error}\n{account(folder)}")
     finally:
         for daemon in reversed(DAEMONS):
             stop(folder / f"{daemon}.pid")
+
+
+def start(folder: Path) -> None:
+    """Start the daemons and have them run a job that does nothing."""
+    munge = {
+        "key-file": "munge.key",
+        "socket": "munge.socket",
+        "seed-file": "munge.seed",
+        "pid-file": "munged.pid",
+        "log-file": "munged.log",
+    }
+    options = [f"--{option}={folder / name}" for option, name in munge.items()]
+    try:
+        order("munged", "--force", *options)  # a temporary folder is closed to others, which it minds
+        order("slurmctld", "-f", os.environ["SLURM_CONF"])
+        order("slurmd", "-N", "localhost", "-f", os.environ["SLURM_CONF"])
+        wait_until(lambda: ask("sinfo", "-h", "-o", "%T") == "idle", "the node is idle")
+        nothing = order("sbatch", "--parsable", "--output=nothing.out", "--wrap", "echo done")
+        wait_until(lambda: not is_queued(nothing) and Path("nothing.out").is_file(), "a job has done nothing")
+    except SlurmError as error:
+        print(f"Slurm runs nothing on this machine: {error}\n{account(folder)}", file=sys.stderr)
+        sys.exit(UNABLE)
+
+
+def account(folder: Path) -> str:
+    """What Slurm and its jobs say, and where the jobs that still run are."""
+    questions = (("sinfo", "-R", "-l"), ("squeue", "-l"), ("scontrol", "show", "job"))
+    parts = {" ".join(question): ask(*question) for question in questions}
+    for job in set(ask("squeue", "-h", "-t", "running", "-o", "%i").split()):
+        ask("scancel", "--signal=ABRT", "--full", job)  # Python tells where each thread is
+    time.sleep(2)
+    for log in (*sorted(folder.glob("*.log")), *sorted(folder.parent.glob("slurm-*.out"))):
+        parts[log.name] = "\n".join(log.read_text(errors="replace").splitlines()[-LINES:])
+    return "\n".join(f"--- {title}\n{text}" for title, text in parts.items())
 
 
 def free_ports(number: int) -> list[int]:
@@ -186,22 +220,27 @@ def stop(pid_file: Path) -> None:
 def run_array() -> None:
     """Run the array, kill its first task half-way, merge what there is, requeue, merge."""
     Path("job.sh").write_text(JOB)
-    array = ask("sbatch", "--parsable", "job.sh")
+    array = order("sbatch", "--parsable", "job.sh")
     pairs = own_pairs(0)
     signals = [enhanced_path(Path("exp/array"), pair) for pair in pairs]
-    wait_until(lambda: any(path.is_file() for path in signals), "the first task has made a signal")
-    ask("scancel", "--signal=KILL", "--full", f"{array}_0")
-    wait_until(lambda: not ask("squeue", "-h", "-j", array, "-o", "%i"), "the array has ended")
-    made = sum(path.is_file() for path in signals)
-    print(f"array: task 0 was killed with {made} of its {len(signals)} signals made")
+
+    def made() -> int:
+        return sum(path.is_file() for path in signals)
+
+    wait_until(lambda: made() or not is_queued(array), "the first task has made a signal")
+    if not made():
+        raise SlurmError("The array has ended without a signal of its first task.")
+    order("scancel", "--signal=KILL", "--full", f"{array}_0")
+    wait_until(lambda: not is_queued(array), "the array has ended")
+    print(f"array: task 0 was killed with {made()} of its {len(signals)} signals made")
     told = run("merge", "name=array", expect=1)
     if f"{len(pairs)} failed" not in told or pairs[0].scene.name not in told:
         sys.exit(f"merge does not name what is missing:\n{told}")
     before = times_of_change(Path("exp/array/enhanced_signals"))
-    ask("scontrol", "requeue", f"{array}_0")
-    ask("scontrol", "update", f"JobId={array}_0", "StartTime=now")  # not two minutes later
+    order("scontrol", "requeue", f"{array}_0")
+    order("scontrol", "update", f"JobId={array}_0", "StartTime=now")  # not two minutes later
     wait_until(lambda: Path(f"exp/array/scores_1-{TASKS}.csv").is_file(), "the task has been done again")
-    wait_until(lambda: not ask("squeue", "-h", "-j", array, "-o", "%i"), "the array has ended")
+    wait_until(lambda: not is_queued(array), "the array has ended")
     run("merge", "name=array")
     after = times_of_change(Path("exp/array/enhanced_signals"))
     touched = {name for name, seen in before.items() if after[name] != seen}
@@ -241,16 +280,29 @@ def times_of_change(folder: Path) -> dict[str, int]:
 
 
 def ask(*command: str) -> str:
-    """What a command of Slurm's says."""
+    """What a command of Slurm's says; nothing if it fails, as while the daemons start."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
+def order(*command: str) -> str:
+    """The same of one that must succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SlurmError(f"{' '.join(command)} exits with {done.returncode}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def is_queued(job: str) -> bool:
+    """Whether a job or some of its tasks wait or run."""
+    return bool(ask("squeue", "-h", "-j", job, "-o", "%i"))
+
+
 def wait_until(true: Callable[[], bool], what: str) -> None:
-    """Look every now and then; leave if it takes too long."""
+    """Look every now and then; a SlurmError if it takes too long."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not true():
         if time.monotonic() > deadline_s:
-            sys.exit(f"Waited {PATIENCE_S} s in vain until {what}.")
+            raise SlurmError(f"Waited {PATIENCE_S} s in vain until {what}.")
         time.sleep(0.1)
 
 
