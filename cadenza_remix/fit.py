@@ -45,6 +45,11 @@ def fit(run: Run) -> bool:
     from cadenza_remix.ledger import provenance
 
     settings, path = run.settings, run.settings.path
+    if settings.shard.count > 1:
+        raise ConfigError(
+            f"shard.count={settings.shard.count}; fit learns from all songs together: leave out shard.index= "
+            "and shard.count=; tasks of enhance may separate before, into the same stem_cache=DIR."
+        )
     nodes = _separators(run)
     file = _choice_file(settings)
     separators = {name: _made(name, node, settings) for name, node in nodes.items()}
@@ -120,18 +125,25 @@ def _write(file: Path, fit: "Fit", grams: Sequence[Mapping[str, "Gram"]], settin
     usdr = pd.DataFrame(scores(fit, weights, grams)).T
     usdr.loc["mean"] = usdr.mean()
     numbers = pd.DataFrame({source: fit.numbers(source, each) for source, each in weights.items()}).T
-    table = numbers.join(usdr.add_prefix("uSDR ").round(2).astype(str), how="right")
-    songs, (*before, fitted, left_out) = len(grams), usdr.tail(1).to_numpy()[0]
-    told = f"{songs} songs of {settings.split}, uSDR {max(before):.2f} dB before and {fitted:.2f} dB after"
-    told += f" ({left_out:.2f} dB for a song that was left out)" if songs > 1 else ""
+    decibels = usdr.dropna(axis="columns", how="all").map("{:.2f}".format, na_action="ignore")
+    mean, known = decibels.loc["mean"], "left out" in decibels
+    before = "the best member for each stem" if settings.fit.what is Fitted.shares else "the stems before"
+    told = f"{len(grams)} song{'s' if len(grams) > 1 else ''} of {settings.split}, "
+    told += f"uSDR {mean['fitted']} dB against {mean['before']} dB of {before}"
+    told += (
+        f" ({mean['left out']} dB against {mean['left out, before']} dB on songs left out)" if known else ""
+    )
     text = _yaml(fit.choice(weights))
     if file.parent.name == "correction":  # of which there may be several, by name
         text = f"{file.stem}:\n{textwrap.indent(text, '  ')}"
     write_text(file, f"{MADE_HERE} from {told}.\n{text}")
+    table = numbers.join(decibels.add_prefix("uSDR "), how="right")
     print(table.to_string(float_format="{:.3f}".format, na_rep=""))
     print(f"fit: {told}; {file}")
-    if not left_out > max(before):
-        print("For songs that were left out it is no better than nothing, as far as these can tell.")
+    if not known:
+        print("What it does on other songs takes two at least to tell, as each is left out once.")
+    elif usdr["left out"]["mean"] <= usdr["left out, before"]["mean"]:
+        print(f"On songs left out it is no better than {before}, as far as these can tell.")
     print("Decibels are not HAAQI: evaluate with and without it before you keep it.")
     print(f"Next: {_next_command(settings, file)}")
 

@@ -45,7 +45,7 @@ from cadenza_remix.amplify.base import Amplifier
 from cadenza_remix.config import CONF
 from cadenza_remix.demix.base import SOURCES
 from cadenza_remix.demix.correction import Consistency, Correction, Mixer, Residual, Scales
-from cadenza_remix.demix.fitting import Fit, FitMixer, FitScales, FitShares, Gram
+from cadenza_remix.demix.fitting import Fit, FitMixer, FitScales, FitShares, Gram, gram
 from cadenza_remix.hrtf import Head, to_microphones
 from cadenza_remix.limit import HardClip, Multiband
 from cadenza_remix.listener import Listener
@@ -294,8 +294,12 @@ def grams(scene: Scene) -> dict[str, Grams]:
 
 def grams_of(song: Song, own: Stems, second: Stems) -> Grams:
     """What least squares need of a stand-in and the next one."""
+    members = {"shares": [own, second]}
     return {
-        name: fit.grams([own, second] if name == "shares" else [own], song.mixture, song.true)
+        name: {
+            source: gram(fit.signals(source, members.get(name, [own]), song.mixture, true))
+            for source, true in song.true.items()
+        }
         for name, fit in FITS.items()
     }
 

@@ -431,6 +431,11 @@ def test_kept_stems_are_scored(challenge: Path, commands: Commands) -> None:
     assert f"{table.groupby('source')['sdr'].mean()['bass']:.2f} dB" in told
     assert (folder / "separation.csv").read_bytes() == before
 
+    for path in (folder / "stems" / table["song"][0]).iterdir():
+        write_wav(path, soundfile.read(path)[0].T[:, :-1])
+    told = commands("evaluate", expect=1)
+    assert "the stems have 132299 samples, the mixture 132300; make them from this mixture." in told
+
     shutil.rmtree(folder / "stems" / table["song"][0])
     told = commands("evaluate", expect=1)
     assert f"failed: {table['song'][0]}: " in told

@@ -49,7 +49,10 @@ def songs(members: int, count: int = 3) -> Songs:
 
 
 def grams_of(fit: Fit, of: Songs) -> list[dict[str, np.ndarray]]:
-    return [fit.grams(*song) for song in of]
+    return [
+        {source: gram(fit.signals(source, members, mixture, true[source])) for source in SOURCES}
+        for members, mixture, true in of
+    ]
 
 
 def shares_of(members: int) -> FitShares:
@@ -166,9 +169,36 @@ def test_scores_are_those_of_the_signals(fit: Fit) -> None:
             if isinstance(fit, FitMixer)
             else np.eye(weights[source].shape[1])[:1]
         )
-        assert next(iter(table[source].values())) == pytest.approx(mean([before] * 3), abs=1e-4)
+        member = "m0" if isinstance(fit, FitShares) else "before"
+        assert table[source][member] == pytest.approx(mean([before] * 3), abs=1e-4)
         assert table[source]["fitted"] == pytest.approx(mean([weights[source]] * 3), abs=1e-4)
         assert table[source]["left out"] == pytest.approx(mean([each[source] for each in alone]), abs=1e-4)
+
+
+def test_the_fit_is_compared_with_the_best_member_chosen_as_fairly() -> None:
+    """On all songs for `before`, on the other ones where a song is left out."""
+
+    def song(*sdrs_db: float) -> dict[str, np.ndarray]:
+        stem = music(0)["vocals"]
+        heard = [(stem * (1 - 10 ** (-db / 20))).astype(np.float32) for db in sdrs_db]
+        return {"vocals": gram([*heard, stem])}
+
+    fit = FitShares({"vocals": ["a", "b"]})
+    told = scores(fit, found(fit, ["vocals"], songs := [song(20, 8), song(5, 10)]), songs)["vocals"]
+    assert told["a"] == told["before"] == pytest.approx((20 + 5) / 2, abs=1e-3)
+    assert told["b"] == pytest.approx((8 + 10) / 2, abs=1e-3)
+    # Where the first song is left out, b is better; where the second, a.
+    assert told["left out, before"] == pytest.approx((8 + 5) / 2, abs=1e-3)
+
+
+def test_a_song_is_left_out_only_where_others_have_its_stem() -> None:
+    fit, of = FitScales(), songs(1, count=2)
+    (members, _, true), _ = of
+    members[0]["drums"][:] = true["drums"][:] = 0
+    table = scores(fit, found(fit, SOURCES, grams := grams_of(fit, of)), grams)
+    assert table["drums"]["left out"] == table["drums"]["left out, before"] == 0  # nothing, found as such
+    alone = scores(fit, found(fit, ["vocals"], grams[:1]), grams[:1])["vocals"]
+    assert np.isnan([alone["left out"], alone["left out, before"]]).all()
 
 
 def test_blocks_do_not_show() -> None:
@@ -238,11 +268,12 @@ def test_the_next_command_runs_and_reaches_what_was_told(commands: Commands, my_
     commands("enhance", "evaluate", more=(*use, *AT))
     reached = separation(Path("exp/low_high"))
     for source in SOURCES:
-        low, high, _, _, fitted, _ = told[source]
+        low, high, best, fitted, _, _, *alone = told[source]
         assert low >= 0
         assert high >= 0
+        assert best == max(alone)
         assert reached[source] == pytest.approx(fitted, abs=0.006)
-        assert fitted >= max(told[source][2:4]) - 0.006
+        assert fitted >= best - 0.006
     again = commands("fit", more=(use[0], "fit.what=mixer", "correction=[consistency]", *AT))
     corrected = ("correction=[consistency,low_high_consistency_mixer]", "name=mixed")
     assert corrected[0] in again
@@ -250,9 +281,20 @@ def test_the_next_command_runs_and_reaches_what_was_told(commands: Commands, my_
     reached = separation(Path("exp/mixed"))
     for source in SOURCES:
         assert reached[source] == pytest.approx(told_scores(again)[source][1], abs=0.006)
-    assert reached.mean() > told["mean"][2] + 0.5
+    assert reached.mean() > told["mean"][1] + 0.5
     for line in (my_conf / "separator/low_high.yaml", my_conf / "correction/low_high_consistency_mixer.yaml"):
         assert line.read_text().startswith("# Made by cadenza-remix fit from 2 songs of train, uSDR ")
+
+
+def test_the_best_member_is_one_for_each_stem(commands: Commands, my_conf: Path) -> None:
+    """Though one separates only what it is good at."""
+    (my_conf / "separator/few.yaml").write_text("_target_: leaky_members.Leaky\npart: low\nsources: [bass]\n")
+    told = commands("fit", more=("fit.what=shares", "fit.members=[high,few]", *AT))
+    rows = told_scores(told)
+    shares = {"bass": 2}  # how many there are before the decibels
+    before = np.mean([rows[source][shares.get(source, 1)] for source in SOURCES])
+    assert rows["mean"][0] == pytest.approx(before, abs=0.006)
+    assert f"dB against {rows['mean'][0]:.2f} dB of the best member for each stem" in told
 
 
 def test_stems_made_elsewhere_have_scales(commands: Commands, challenge: Path) -> None:
@@ -291,9 +333,11 @@ def test_what_is_finished_is_not_separated_again(commands: Commands, my_conf: Pa
     song.rename("aside")
     Path("separated").unlink()
     told = commands("fit", more=MINE, expect=1)
-    assert "from 1 songs" in (my_conf / "separator/low_high.yaml").read_text()
+    assert "from 1 song of train" in (my_conf / "separator/low_high.yaml").read_text()
     assert "failed: Plain-hlp_0001: The folder" in told
-    assert "no better than nothing, as far as these can tell" in told
+    assert "What it does on other songs takes two at least to tell" in told
+    assert "left out, before" not in told
+    assert "no better" not in told
     Path("aside").rename(song)
     assert commands("fit", more=MINE) == whole
     assert Path("separated").read_text().split() == ["low", "high"] * 2
@@ -321,6 +365,7 @@ def test_what_is_finished_is_not_separated_again(commands: Commands, my_conf: Pa
         (("separator=none", "name=2024"), "as correction=2024 is to be typed"),
         (("separator=none", "name=yes"), "as correction=yes is to be typed"),
         (("fit.what=scales",), "No separator is chosen"),
+        (("separator=none", "shard.count=2"), "shard.count=2; fit learns from all songs together"),
         (("separator=none", "fit.what=gain"), "gain"),
     ],
 )

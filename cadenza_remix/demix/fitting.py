@@ -27,8 +27,17 @@ DEPENDENT = 1e-7  # -70 dB: of the power of what is that close to a sum of other
 class Fit(Protocol):
     """What is fitted, each stem on its own."""
 
-    def grams(self, members: Sequence[Stems], mixture: Signal, true: Stems) -> dict[str, Gram]:
-        """The Gram matrix of each stem of a song, of what every member separated and of the true stems."""
+    def signals(
+        self, source: str, members: Sequence[Stems], mixture: Signal, true: Signal
+    ) -> Sequence[Signal]:
+        """What a stem of a song may be made of, then what it should become, as `gram` takes them.
+
+        Args:
+            source: the stem.
+            members: what each separated, every stem (channels, samples).
+            mixture: (channels, samples).
+            true: the true stem, (channels, samples).
+        """
         ...
 
     def weights(self, gram: Gram) -> Weights:
@@ -58,17 +67,15 @@ class FitShares:
 
     members: Mapping[str, Sequence[str]]
 
-    def grams(
+    def signals(
         self,
+        source: str,
         members: Sequence[Stems],
         mixture: Signal,  # noqa: ARG002 (the contract)
-        true: Stems,
-    ) -> dict[str, Gram]:
+        true: Signal,
+    ) -> Sequence[Signal]:
         """See `Fit`; all channels count as one signal, so that a share is the same for all of them."""
-        return {
-            source: gram([*(stems[source] for stems in members if source in stems), true[source]])
-            for source in true
-        }
+        return [*(stems[source] for stems in members if source in stems), true]
 
     def weights(self, gram: Gram) -> Weights:
         """See `Fit`."""
@@ -101,15 +108,16 @@ class FitShares:
 class FitScales:
     """Of every stem; none is below 0."""
 
-    def grams(
+    def signals(
         self,
+        source: str,
         members: Sequence[Stems],
         mixture: Signal,  # noqa: ARG002 (the contract)
-        true: Stems,
-    ) -> dict[str, Gram]:
+        true: Signal,
+    ) -> Sequence[Signal]:
         """See `Fit`; all channels count as one signal, so that a scale is the same for all of them."""
         (stems,) = members
-        return {source: gram([stems[source], true[source]]) for source in true}
+        return [stems[source], true]
 
     def weights(self, gram: Gram) -> Weights:
         """See `Fit`."""
@@ -140,11 +148,18 @@ class FitMixer:
     sources: Sequence[str]
     channels: int = 2
 
-    def grams(self, members: Sequence[Stems], mixture: Signal, true: Stems) -> dict[str, Gram]:
+    def signals(
+        self,
+        source: str,  # noqa: ARG002 (the contract)
+        members: Sequence[Stems],
+        mixture: Signal,
+        true: Signal,
+    ) -> Sequence[Signal]:
         """See `Fit`; every channel is a signal of its own, in the order of `correction.mixed`."""
         (stems,) = members
-        heard = np.concatenate([*(stems[source] for source in self.sources), mixture])
-        return {source: gram([*heard, *true[source]]) for source in self.sources}
+        return [
+            channel for each in (*(stems[name] for name in self.sources), mixture, true) for channel in each
+        ]
 
     def weights(self, gram: Gram) -> Weights:
         """See `Fit`."""

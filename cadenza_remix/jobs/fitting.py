@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from cadenza_remix import ledger, pipeline
 from cadenza_remix.datasets.challenge import MIXTURE, Music, check_given
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.demix.correction import Correction
-from cadenza_remix.demix.fitting import Fit, Gram, Signal, Weights, energies
+from cadenza_remix.demix.fitting import Fit, Gram, Signal, Weights, energies, gram
 from cadenza_remix.errors import AudioError
 from cadenza_remix.jobs.stem_cache import StemCache
 from cadenza_remix.ledger import Ledger, Record
@@ -57,7 +58,7 @@ class Fitting:
         records = Ledger(self.run / "parts" / "fit")
         record = records.read(song).get(song)
         if not record or not record.is_current(origin):
-            grams = {source: gram.tolist() for source, gram in self._grams(song).items()}
+            grams = {source: each.tolist() for source, each in self._grams(song).items()}
             record = Record(origin, values=grams)
             records.write(song, {song: record})
         return {source: np.array(record.values[source]) for source in sources}
@@ -69,7 +70,9 @@ class Fitting:
             check_given(self.given_stems[song], sources, header)
         mixture = music.mixture()
         members = [pipeline.correct(self.corrections, stems, mixture) for stems in self._stems(song, mixture)]
-        return self.fit.grams(members, mixture, music.stems(sources))
+        return {
+            source: gram(self.fit.signals(source, members, mixture, music.read(source))) for source in sources
+        }
 
     def _stems(self, song: str, mixture: Signal) -> list[Stems]:
         if self.given_stems:
@@ -97,25 +100,42 @@ def found(fit: Fit, sources: Sequence[str], songs: Sequence[Mapping[str, Gram]])
 def scores(
     fit: Fit, weights: Mapping[str, Weights], songs: Sequence[Mapping[str, Gram]]
 ) -> dict[str, dict[str, float]]:
-    """The mean uSDR over songs in dB, of each stem: as it was, fitted, and of songs that were left out.
+    """The mean uSDR over songs in dB, of each stem.
 
-    A song's `left out` is that with the weights which are fitted to the other ones; NaN for a single song.
+    Returns:
+        stem → `before`, by the member that is best on these songs; `fitted`; then both where each song in
+        turn is left out: `left out, before`, by the member that is best on the other songs, and `left out`,
+        fitted to these; NaN where they teach nothing about the stem. Then by each member.
     """
-    table = {}
-    for source, fitted in weights.items():
-        grams = [song[source] for song in songs]
-        others = [[*grams[:number], *grams[number + 1 :]] for number in range(len(grams))]
-        left_out = [_fitted(fit, each) if each else np.full_like(fitted, np.nan) for each in others]
-        columns = {name: [each] * len(grams) for name, each in fit.before(source).items()}
-        columns |= {"fitted": [fitted] * len(grams), "left out": left_out}
-        table[source] = {name: _mean_sdr_db(grams, each) for name, each in columns.items()}
-    return table
+    return {
+        source: _scores(fit, source, each, [song[source] for song in songs])
+        for source, each in weights.items()
+    }
 
 
-def _fitted(fit: Fit, grams: Sequence[Gram]) -> Weights:
-    return fit.weights(np.sum(grams, axis=0))
+def _scores(fit: Fit, source: str, fitted: Weights, songs: Sequence[Gram]) -> dict[str, float]:
+    alone = {name: _sdr_db(songs, [each] * len(songs)) for name, each in fit.before(source).items()}
+    by_member = np.stack(list(alone.values()))
+    others = [[*songs[:number], *songs[number + 1 :]] for number in range(len(songs))]
+    unknown = np.full_like(fitted, np.nan)
+    left_out = _sdr_db(songs, [_fitted(fit, each) if each else unknown for each in others])
+    best_on_others = np.argmax(by_member.sum(axis=1, keepdims=True) - by_member, axis=0)
+    chosen = by_member[best_on_others, np.arange(len(songs))]
+    told = ~np.isnan(left_out)
+    columns = {
+        "before": by_member[by_member.mean(axis=1).argmax()],
+        "fitted": _sdr_db(songs, [fitted] * len(songs)),
+        "left out, before": chosen[told],
+        "left out": left_out[told],
+    } | alone
+    return {name: float(each.mean()) if each.size else float("nan") for name, each in columns.items()}
 
 
-def _mean_sdr_db(grams: Sequence[Gram], weights: Sequence[Weights]) -> float:
-    pairs = zip(grams, weights, strict=True)
-    return float(np.mean([sdr_of_energies_db(*energies(gram, each)) for gram, each in pairs]))
+def _fitted(fit: Fit, songs: Sequence[Gram]) -> Weights:
+    return fit.weights(np.sum(songs, axis=0))
+
+
+def _sdr_db(songs: Sequence[Gram], weights: Sequence[Weights]) -> npt.NDArray[np.float64]:
+    """Of each song with weights of its own."""
+    pairs = zip(songs, weights, strict=True)
+    return np.array([sdr_of_energies_db(*energies(each, by)) for each, by in pairs])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cadenza_remix import ledger
-from cadenza_remix.datasets.challenge import MIXTURE, Music
+from cadenza_remix.datasets.challenge import MIXTURE, Music, check_given
 from cadenza_remix.errors import AudioError
 from cadenza_remix.ledger import Ledger, Record, is_known
 from cadenza_remix.metrics.sdr import csdr_db, sdr_by_second_db, sdr_db, si_sdr_db
@@ -36,7 +36,7 @@ class Separation:
         """The scores of a song by source.
 
         Raises:
-            AudioError: if a stem cannot be read, differs in length from the true one, or `enhance` has yet to
+            AudioError: if a stem cannot be read, differs in length from the mixture, or `enhance` has yet to
                 make it again.
         """
         true, estimated, sources = self.true_stems[song], self.stems[song], self.sources[song]
@@ -50,6 +50,7 @@ class Separation:
         record = self.ledger.read(song).get(song)
         if record and record.is_current(origin):
             return record.values
+        check_given(estimated, sources, true.check([MIXTURE, *sources]))
         scores = _score(estimated, true, sources)
         self.ledger.write(song, {song: Record(origin, values=scores)})
         return scores
@@ -67,11 +68,6 @@ def _score(estimated: Music, true: Music, sources: Iterable[str]) -> dict[str, d
     scores, by_second = {}, {}
     for source in sources:
         estimate, truth = estimated.read(source), true.read(source)
-        if estimate.shape != truth.shape:
-            raise AudioError(
-                f"{estimated.path(source)} has {estimate.shape[1]} samples, the true stem {truth.shape[1]}; "
-                "separate the same mixture."
-            )
         scores[source] = {"sdr": sdr_db(truth, estimate), "si_sdr": si_sdr_db(truth, estimate)}
         by_second[source] = sdr_by_second_db(truth, estimate, sample_rate=true.sample_rate)
     csdr = csdr_db(by_second)
