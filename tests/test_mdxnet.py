@@ -91,6 +91,13 @@ def test_dttnets_chunks_have_its_length(tmp_path: Path, monkeypatch: pytest.Monk
     np.testing.assert_allclose(np.diff(crossfade), -1 / 130561, atol=1e-6)  # a straight line
 
 
+@pytest.mark.parametrize(("choice", "parts"), [("dttnet", 4), ("mdxnet", 5)])
+def test_the_file_of_one_source_is_not_taken_for_all(tmp_path: Path, choice: str, parts: int) -> None:
+    torch.save({}, tmp_path / "bass.ckpt")
+    with pytest.raises(WeightsError, match=rf"bass\.ckpt is one file of {parts}; give a folder"):
+        component("separator", choice, f"separator.weights={tmp_path / 'bass.ckpt'}")
+
+
 @pytest.mark.parametrize("name", ["linear.weight", "mixing_layer.weight"])
 def test_the_mixer_takes_the_estimates_and_the_mixture(folder: Path, name: str) -> None:
     alone = component("separator", "mdxnet", f"separator.weights={folder}", "separator.mixer=false", SHORT)

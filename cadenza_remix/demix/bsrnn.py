@@ -54,7 +54,7 @@ def bsrnn(weights: str | None, *, allow_download: bool, **how: Any) -> NetworkSe
     if weights is None:
         raise WeightsError("No weights of BandSplitRNN are published that fit; say separator.weights=PATH.")
     own = [Published(source, f"your weights for {source}") for source in SOURCES]
-    found = find_weights(own, given=weights, allow_download=allow_download)
+    found = find_weights(own, given=weights, allow_download=allow_download, one_for_all=True)
     return NetworkSeparator(load, found, SOURCES, **how)
 
 

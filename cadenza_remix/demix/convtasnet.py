@@ -250,7 +250,7 @@ class Separator(nn.Module):
         super().__init__()
         self.n_sources = sizes.sources
         self.network = nn.Sequential(
-            FrameNorm(sizes.filters),
+            Norm(sizes.filters, framewise=True),
             nn.Conv1d(sizes.filters, sizes.bottleneck, 1, bias=False),
             nn.Sequential(
                 *(
@@ -275,7 +275,7 @@ class Block(nn.Module):
         self.net = nn.Sequential(
             nn.Conv1d(sizes.bottleneck, sizes.hidden, 1, bias=False),
             nn.PReLU(),
-            FrameNorm(sizes.hidden) if causal else GlobalNorm(sizes.hidden),
+            Norm(sizes.hidden, framewise=causal),
             DepthwiseSeparable(sizes, dilation=dilation, causal=causal),
         )
 
@@ -305,7 +305,7 @@ class DepthwiseSeparable(nn.Module):
             depthwise,
             *([Chop(reach)] if causal else []),
             nn.PReLU(),
-            FrameNorm(sizes.hidden) if causal else GlobalNorm(sizes.hidden),
+            Norm(sizes.hidden, framewise=causal),
             nn.Conv1d(sizes.hidden, sizes.bottleneck, 1, bias=False),
         )
 
@@ -329,13 +329,16 @@ class Chop(nn.Module):
 
 
 class Norm(nn.Module):
-    """Normalisation to mean 0 and variance 1, then a gain and an offset for each channel."""
+    """Normalisation to mean 0 and variance 1, then a gain and an offset for each channel.
 
-    over: tuple[int, ...]
+    Over each frame on its own (cLN in the published code, but without the paper's history), or over all
+    frames together (gLN): every output sample then depends on all of the input.
+    """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, framewise: bool) -> None:
         """Build it so that it only normalises."""
         super().__init__()
+        self.over = (1,) if framewise else (1, 2)
         self.gamma = nn.Parameter(torch.ones(1, channels, 1))
         self.beta = nn.Parameter(torch.zeros(1, channels, 1))
 
@@ -344,15 +347,3 @@ class Norm(nn.Module):
         centered = x - x.mean(self.over, keepdim=True)
         variance = centered.square().mean(self.over, keepdim=True)
         return self.gamma * centered / (variance + 1e-8).sqrt() + self.beta
-
-
-class FrameNorm(Norm):
-    """Each frame on its own (cLN in the published code, but without the paper's history)."""
-
-    over = (1,)
-
-
-class GlobalNorm(Norm):
-    """All frames together (gLN): every output sample then depends on all of the input."""
-
-    over = (1, 2)

@@ -80,8 +80,6 @@ def demucs(
         )
     published = [Published(url.rsplit("/", 1)[1].split("-")[0], url, "checkpoints") for url in files]
     found = find_weights(published, given=weights, allow_download=allow_download)
-    if len(found) != len(files):
-        raise WeightsError(f"{found[0].path} is one file of {len(files)}; give a folder that holds each.")
     shares = tuple(tuple(row) for row in blend)
     return NetworkSeparator(load, found, SOURCES, standardised=True, blend=shares, **how)
 

@@ -43,7 +43,7 @@ def openunmix(weights: str | None, *, allow_download: bool, **how: Any) -> Netwo
         WeightsError: if the weights are not there.
         ConfigError: if the device is not.
     """
-    found = find_weights(PUBLISHED, given=weights, allow_download=allow_download)
+    found = find_weights(PUBLISHED, given=weights, allow_download=allow_download, one_for_all=True)
     return NetworkSeparator(load, found, SOURCES, standardised=False, **how)
 
 

@@ -74,21 +74,27 @@ class WeightsFile:
 
 
 def find_weights(
-    published: Sequence[Published], *, given: str | Path | None, allow_download: bool
+    published: Sequence[Published],
+    *,
+    given: str | Path | None,
+    allow_download: bool,
+    one_for_all: bool = False,
 ) -> tuple[WeightsFile, ...]:
     """Find the files that a network needs.
 
     Args:
         published: one or more files.
-        given: one file that stands for all of them, or a folder that holds each as `<part>*` with one of the
-            endings of `KINDS`; None: look into the caches.
+        given: the file, or a folder that holds each as `<part>*` with one of the endings of `KINDS`; None:
+            look into the caches.
         allow_download: fetch what is in no cache into ours.
+        one_for_all: whether a given file may hold the content of all.
 
     Returns:
         The given file, or a file for each of `published`.
 
     Raises:
-        WeightsError: if a file is nowhere, cannot be fetched, or is not the one that its name promises.
+        WeightsError: if a file is nowhere, cannot be fetched, is not the one that its name promises, or is
+            given alone where several are needed.
     """
     if given is None:
         missing = [one for one in published if not _in_caches(one)]
@@ -98,6 +104,8 @@ def find_weights(
     else:
         whole = Path(given)
         paths = [_in_folder(whole, one) for one in published] if whole.is_dir() else [whole]
+        if len(paths) < len(published) and not one_for_all:
+            raise WeightsError(f"{whole} is one file of {len(published)}; give a folder that holds each.")
         found = [(path, _hash_in_name(path.name)) for path in paths]
     return tuple(WeightsFile(path, _verified_sha256(path, expected)) for path, expected in found)
 
