@@ -2,6 +2,7 @@
 
 import base64
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -158,8 +159,8 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """The same with its sign."""
-    return _written(f"{value:+.{digits}f}")
+    """The same with its sign; what is exactly nothing has none."""
+    return _written(f"{value:+.{digits}f}") if value else number(value, digits)
 
 
 def _written(number: str) -> str:
@@ -182,8 +183,8 @@ def _angles_told(name: str) -> str:
 
 
 def _breakable(name: str) -> Markup:
-    """A name that may be broken behind its underscores."""
-    return Markup("_<wbr>").join(name.split("_"))
+    """A name that may be broken between its words, behind dots and underscores, but not within a number."""
+    return Markup("<wbr>").join(re.split(r"(?<=\.)(?=[^\W\d])|(?<=[^\W_]_)(?=\w)", name))
 
 
 def _base64(content: bytes) -> str:
