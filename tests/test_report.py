@@ -212,6 +212,11 @@ def test_pairs_in_the_rows_of_two_severities_are_told(folder: Path) -> None:
     assert "severity is an ear's: 3 pairs are in two of its rows" in told
 
 
+def test_settings_stand_as_they_are_typed(html: str) -> None:
+    (row,) = re.findall(r'<th scope="row">keep_<wbr>stems</th>(.*?)</tr>', html.split("<details>")[-2])
+    assert re.findall(r">([^<]+)<", row) == ["true", "false", "false"]
+
+
 def test_a_report_of_one_run_leaves_no_difference_behind(folder: Path) -> None:
     assert (folder / f"exp/{SYSTEM}/differences.csv").is_file()
     html = (folder / f"exp/{SYSTEM}/report.html").read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from cadenza_remix import __version__
+from cadenza_remix.ledger import as_typed
 from cadenza_remix.reporting import charts, clips, tables
 from cadenza_remix.reporting.clips import Clip, Excerpt
 from cadenza_remix.reporting.runs import RunResult
@@ -148,6 +149,7 @@ def _environment() -> jinja2.Environment:
         "base64": _base64,
         "gains": _gains,
         "breakable": _breakable,
+        "as_typed": as_typed,
         "is_finite": math.isfinite,
     }
     return environment
