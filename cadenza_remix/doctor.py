@@ -1,6 +1,6 @@
 """Say what is missing on this machine, and what to do about it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cadenza_remix.config import Run, build, choice, choices, command
@@ -11,32 +11,38 @@ if TYPE_CHECKING:  # --help and --cfg answer at once
 
 
 def doctor(run: Run) -> bool:
-    """Look at everything that a run needs and print a line for each; true if nothing asked for will fail."""
+    """Look at all that a run needs and tell it, problems first; true if nothing asked for will fail."""
     # Deferred, so that --help and --cfg answer at once.
     from cadenza_remix.diagnosis.environment import environment
-    from cadenza_remix.diagnosis.finding import Finding, Level
+    from cadenza_remix.diagnosis.finding import Level
 
-    parts: dict[str, Callable[[], Iterable[Finding]]] = {
-        "Environment": lambda: environment(run.settings.device),
-        "Data": lambda: data(run),
-        "Separators": lambda: separators(run),
+    parts = {
+        "Environment": environment(run.settings.device),
+        "Data": list(data(run)),
+        "Separators": list(separators(run)),
     }
-    levels = []
-    for title, look in parts.items():
-        print(title)
-        for finding in look():
-            print("\n".join(lines(finding)))
-            levels.append(finding.level)
-        print()
-    problems, notes = levels.count(Level.problem), levels.count(Level.note)
-    print(f"doctor: {problems} problems, {notes} notes")
+    problems = [one for findings in parts.values() for one in findings if one.level is Level.problem]
+    if problems:
+        print(f"doctor: {len(problems)} problem{'s' * (len(problems) > 1)}, here first, and what to do")
+    else:
+        print("doctor: all is well; nothing that was asked for will fail")
+    tell("To mend", problems)
+    for title, findings in parts.items():
+        tell(title, [one for one in findings if one.level is not Level.problem])
     return not problems
 
 
+def tell(title: str, findings: "Iterable[Finding]") -> None:
+    """Print findings below their title, if there are any."""
+    told = [line for finding in findings for line in lines(finding)]
+    if told:
+        print("", title, *told, sep="\n")
+
+
 def separators(run: Run) -> "Iterator[Finding]":
-    """Every separator that could be chosen, and the one that is."""
+    """The separator that is chosen, and every one that could be; of those, only which cannot be used."""
     from cadenza_remix.demix.base import Separator
-    from cadenza_remix.diagnosis.separators import separator
+    from cadenza_remix.diagnosis.separators import not_usable, separator
 
     def made(node: Any) -> Separator | CadenzaError:
         try:
@@ -45,15 +51,22 @@ def separators(run: Run) -> "Iterator[Finding]":
             return error
         return component
 
+    unusable = []
     names, chosen = choices("separator")
     for name in sorted(names, key=lambda name: name != chosen):
         is_chosen = name == chosen and run.settings.stems == "separate"
         try:
             node = run.settings.separator if is_chosen else choice("separator", name)
-        except ConfigError as error:
-            yield separator(name, {}, error, chosen=False)
+        except ConfigError:
+            unusable.append(name)
+            continue
+        component = made(node)
+        if is_chosen or not isinstance(component, CadenzaError):
+            yield separator(name, node, component, chosen=is_chosen)
         else:
-            yield separator(name, node, made(node), chosen=is_chosen)
+            unusable.append(name)
+    if unusable:
+        yield not_usable(unusable)
 
 
 def without_download(node: Any) -> Any:
@@ -68,7 +81,7 @@ def data(run: Run) -> "Iterator[Finding]":
     """The challenge's folder, or the demo's, and the disk."""
     from cadenza_remix.diagnosis import music
     from cadenza_remix.diagnosis.environment import disk
-    from cadenza_remix.diagnosis.finding import Finding
+    from cadenza_remix.diagnosis.finding import Finding, Level
     from cadenza_remix.diagnosis.lists import cross_references, read_lists
 
     settings, path = run.settings, run.settings.path
@@ -79,7 +92,11 @@ def data(run: Run) -> "Iterator[Finding]":
     lists, findings = read_lists(path)
     yield from findings
     yield from cross_references(lists, path)
-    heads = build(settings.head, "head")
+    try:
+        heads = build(settings.head, "head")
+    except CadenzaError as error:
+        yield Finding("heads", str(error), Level.problem)
+        return
     inventory = music.take_inventory(lists, path, heads, sample_rate=settings.sample_rate)
     yield from music.music_findings(inventory, path)
     rates = {"sample_rate": settings.sample_rate, "output_sample_rate": settings.remix_sample_rate}

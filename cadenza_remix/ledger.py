@@ -170,10 +170,11 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         name for name in names if name in differ and any(key.startswith(f"{name}.") for key in decisive)
     ]
     told = chosen + [key for key in decisive if not key.startswith(tuple(f"{name}." for name in chosen))]
-    return [f"{key} was {_as_typed(before.get(key))}, now {_as_typed(now.get(key))}" for key in told]
+    return [f"{key} was {as_typed(before.get(key))}, now {as_typed(now.get(key))}" for key in told]
 
 
-def _as_typed(value: Any) -> str:
+def as_typed(value: Any) -> str:
+    """A setting as it stands on the command line, such as `true` or `null`."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 

@@ -70,6 +70,9 @@ def tell(one: "RunResult", number_of_pairs: int) -> None:
     print(f"{one.label}: {done} in {one.folder}; per song and listener in {one.folder / results.SUMMARY}")
     told = one.summary[one.summary["group"].isin(SHOWN_GROUPS)]
     print(told.to_string(index=False, float_format="{:.4f}".format, na_rep="-"))
+    severities = one.summary.loc[one.summary["group"] == "severity", "pairs"]
+    if in_two := severities.sum() - len(one.scores):
+        print(f"severity is an ear's: {in_two} pairs are in two of its rows")
     if len(one.separation):
         separation = one.separation.rename(columns=tables.SEPARATION)
         print(separation.to_string(index=False, float_format="{:.2f} dB".format, na_rep="-"))

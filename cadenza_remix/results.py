@@ -29,7 +29,8 @@ SUMMARY_COLUMNS = (
 )
 NO_DETAILS: Mapping[str, Any] = {"status": "", "clipped_percent": math.nan, "seconds": math.nan}
 DIFFERENCE_COLUMNS = (
-    *("run", "other", "pairs", "songs", "difference", "difference_low", "difference_high", "songs_better"),
+    *("run", "other", "pairs", "pairs_equal", "songs"),
+    *("difference", "difference_low", "difference_high", "songs_better"),
 )
 
 

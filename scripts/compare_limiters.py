@@ -31,6 +31,7 @@ from scipy.signal import firwin, oaconvolve
 from cadenza_remix import audio, pipeline
 from cadenza_remix.amplify.base import Amplifier
 from cadenza_remix.amplify.compressor import Compressed
+from cadenza_remix.closed_loop import ClosedLoop
 from cadenza_remix.config import CONF
 from cadenza_remix.datasets import metadata
 from cadenza_remix.demix.base import SOURCES
@@ -40,7 +41,6 @@ from cadenza_remix.limit.smoothing import hann_average
 from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.metrics.haaqi import Haaqi
 from cadenza_remix.output import FULL_SCALE, Enhanced, quantise
-from cadenza_remix.pipeline import ClosedLoop
 from cadenza_remix.scenes import rng_of
 
 Floats = npt.NDArray[np.float64]

@@ -83,7 +83,8 @@ def test_the_base_imports_only_the_base(module: Path) -> None:
 
 
 def test_the_pipeline_knows_stages_and_base_only() -> None:
-    assert project_parts(PACKAGE / "pipeline.py") <= {*STAGES, *BASE}
+    assert project_parts(PACKAGE / "pipeline.py") <= {*STAGES, *BASE, "closed_loop"}
+    assert project_parts(PACKAGE / "closed_loop.py") <= {"limit", "metrics", *BASE}
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if own_part(m) not in DRIVERS], ids=str)

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from cadenza_remix.closed_loop import ClosedLoop, loudest
 from cadenza_remix.errors import ConfigError
 from cadenza_remix.limit import HardClip, Multiband, Scale
 from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.metrics.haaqi import Haaqi
-from cadenza_remix.pipeline import ClosedLoop, enhance_scene, loudest
+from cadenza_remix.pipeline import enhance_scene
 from cadenza_remix.search import evolve
 
 RATE = 32000

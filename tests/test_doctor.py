@@ -1,5 +1,6 @@
 """What `doctor` tells of a machine, of weights and of data; each thing once, with what to do about it."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -92,15 +93,15 @@ def test_a_disk_without_room_is_a_problem(tmp_path: Path) -> None:
     assert not target.exists()
 
 
-def test_weights_are_missed_only_where_they_are_asked_for() -> None:
+def test_of_weights_that_are_missed_their_terms_are_told() -> None:
     settings = {
         "licence": "MIT",
         "source_url": "https://net",
         "training_data": "MUSDB18-HQ",
         "allowed_by_rules": True,
     }
-    unused, asked_for = (separator("net", settings, GONE, chosen=chosen) for chosen in (False, True))
-    assert (unused.level, asked_for.level) == (Level.note, Level.problem)
+    asked_for = separator("net", settings, GONE, chosen=True)
+    assert asked_for.level is Level.problem
     assert asked_for.remedy == str(GONE)
     assert asked_for.details == ("licence: MIT", "source: https://net")
     assert "learnt from MUSDB18-HQ, allowed by the challenge's rules" in asked_for.told
@@ -125,7 +126,7 @@ def test_a_folder_with_all_music_at_the_microphones_is_enough(commands: Commands
     for line in (
         "3 scenes, 6 pairs, 2 listeners",
         "2 of 2 mixtures, 2 of 2 sets of true stems",
-        "0 problems",
+        "all is well",
     ):
         assert line in told
     assert told.count("musdb18.train.json is missing") == 1  # for two tracks, and only noted
@@ -186,6 +187,20 @@ def test_music_that_can_be_prepared_is_no_problem(challenge: Path, commands: Com
     assert told.count("drums.wav is missing") == 1
 
 
+def test_the_first_line_says_whether_all_is_well_and_the_next_what_is_to_be_done(commands: Commands) -> None:
+    first, *rest = commands("doctor").splitlines()
+    assert first == "doctor: all is well; nothing that was asked for will fail"
+    assert not [line for line in rest if "problem" in line]
+    assert len(rest) < 40  # a screen, whatever can be chosen
+    more = ("head._target_=nowhere.Head", "device=cuda:99")
+    first, _, title, *rest = commands("doctor", expect=1, more=more).splitlines()
+    assert (first, title) == ("doctor: 2 problems, here first, and what to do", "To mend")
+    assert re.match(r"  problem  device .*say device=cpu", rest[0])
+    assert re.match(r"  problem  heads .*nowhere\.Head cannot be made .*correct its YAML", rest[1])
+    assert not [line for line in rest[2:] if "problem" in line]
+    assert "  ok       Python" in "\n".join(rest)
+
+
 def test_another_split_is_offered(commands: Commands) -> None:
     told = commands("doctor", expect=1, more=("split=valid",))
     assert "or say split=train" in told
@@ -202,8 +217,11 @@ def test_weights_are_found_and_hashed_and_nothing_is_fetched(
     told = commands("doctor", more=("separator=openunmix", f"separator.weights={openunmix_weights}"))
     assert f"{openunmix_weights / 'bass.pth'}, SHA-256 " in told
     assert "licence: MIT" in told
+    assert "not on this machine" not in told  # of those that were not asked for
+    told = commands("doctor", expect=1, more=("separator=openunmix",))
+    assert told.count("not on this machine") == 1
+    told = commands("doctor", expect=1, more=("separator=hdemucs",))
     assert "hdemucs_high_musdbhq_only.pt are not on this machine" in told
-    commands("doctor", expect=1, more=("separator=openunmix",))
     told = commands("doctor", more=("separator=openunmix", "separator.allow_download=true"))
     assert "to be downloaded" in told
     assert not (tmp_path / "cache/cadenza_remix").exists()
@@ -214,8 +232,12 @@ def test_a_separator_of_ones_own_is_among_them(commands: Commands, tmp_path: Pat
     (tmp_path / "my_conf/separator/mine.yaml").write_text("_target_: nowhere.Mine\n")
     (tmp_path / "my_conf/separator/torn.yaml").write_text("defaults: [nothing_there]\n")
     told = commands("doctor", more=("separator=none", "--config-dir", str(tmp_path / "my_conf")))
-    assert "note     mine                     not usable here" in told
-    assert "note     torn                     not usable here" in told
+    unusable = told.split("not usable here:")[1].split("→")[0].replace(",", "").split()
+    assert {"mine", "torn", "hdemucs"} <= set(unusable)
+    assert "none" not in unusable
+    assert "doctor separator=NAME says why" in told
+    told = commands("doctor", expect=1, more=("separator=mine", "--config-dir", str(tmp_path / "my_conf")))
+    assert "nowhere.Mine cannot be made" in told
 
 
 def test_the_demo_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commands: Commands) -> None:

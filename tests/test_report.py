@@ -1,5 +1,6 @@
 """The report as a reader gets it: whole, escaped, and in a real browser."""
 
+import json
 import re
 import shutil
 import sys
@@ -180,6 +181,42 @@ def test_a_run_outside_of_floor_and_ceiling_has_gone_no_part_of_the_way(
     assert "of the way" not in html
 
 
+def test_runs_with_the_same_scores_are_equal_not_undecided(folder: Path) -> None:
+    shutil.copytree(folder / "exp/a", folder / "exp/again", dirs_exist_ok=True)
+    runs = ("runs=[exp/again,exp/a,exp/c]", "path.music_file=nowhere.json")
+    code, told = call("report", f"path.root={folder / 'data'}", *runs)
+    assert code == 0
+    html = (folder / "exp/again/report.html").read_text(encoding="utf-8")
+    verdicts = re.findall(r'data-name="so it is" class="text">([^<]*)<', html)
+    assert len(verdicts) == 2
+    assert verdicts[0] == "equal"
+    assert verdicts[1] != "equal"
+    assert "<b>0.000</b>" in html
+    assert "+0.000" not in html
+    assert "pairs_equal" in told
+
+
+def test_pairs_in_the_rows_of_two_severities_are_told(folder: Path) -> None:
+    alike = (folder / "told.txt").read_text(encoding="utf-8")
+    assert "severity is an ear's" not in alike
+    listeners = json.loads((folder / "data/metadata/listeners.train.json").read_text(encoding="utf-8"))
+    listeners["L0001"]["audiogram_levels_r"] = [90] * 8
+    (folder / "one_sided.json").write_text(json.dumps(listeners), encoding="utf-8")
+    shutil.copytree(folder / "exp/a", folder / "exp/one_sided")
+    more = (f"path.listeners_file={folder / 'one_sided.json'}", "path.music_file=nowhere.json")
+    code, told = call("report", f"path.root={folder / 'data'}", "name=one_sided", *more)
+    assert code == 0
+    summary = pd.read_csv(folder / "exp/one_sided/summary.csv").set_index(["group", "name"])
+    assert list(summary.loc["severity", "pairs"]) == [3, 3, 3]  # of 6
+    assert list(summary.loc["severity", "ears"]) == [3, 6, 3]
+    assert "severity is an ear's: 3 pairs are in two of its rows" in told
+
+
+def test_settings_stand_as_they_are_typed(html: str) -> None:
+    (row,) = re.findall(r'<th scope="row">keep_<wbr>stems</th>(.*?)</tr>', html.split("<details>")[-2])
+    assert re.findall(r">([^<]+)<", row) == ["true", "false", "false"]
+
+
 def test_a_report_of_one_run_leaves_no_difference_behind(folder: Path) -> None:
     assert (folder / f"exp/{SYSTEM}/differences.csv").is_file()
     html = (folder / f"exp/{SYSTEM}/report.html").read_text(encoding="utf-8")
@@ -240,6 +277,10 @@ def test_a_browser_shows_it_without_complaint_network_or_overflow(
     paper = page.run("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
     assert page.run("document.querySelectorAll('.player.ready').length") == 5
+    torn = "[...document.querySelectorAll('#settings ~ .wide th[scope=row]')].flatMap(e => [...e.childNodes])"
+    torn += ".filter(e => e.nodeType === 3 && new Set([...range(e)].map(r => r.top)).size > 1)"
+    of = "const range = e => { const r = new Range(); r.selectNode(e); return r.getClientRects() }; "
+    assert page.run(f"{of}{torn}.map(e => e.textContent)") == []
     complaints = page.named("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
     assert complaints == []
     requests = [event["request"]["url"] for event in page.named("Network.requestWillBeSent")]

@@ -87,8 +87,19 @@ def test_a_constant_difference_is_certain_however_much_songs_differ() -> None:
     (row,) = tables.differences({"better": better, "worse": worse}).itertuples()
     assert (row.run, row.other, row.pairs, row.songs, row.songs_better) == ("better", "worse", 16, 8, 8)
     assert [row.difference, row.difference_low, row.difference_high] == pytest.approx([0.05] * 3)
+    assert row.pairs_equal == 0
     (halved,) = tables.differences({"better": better.iloc[:5], "worse": worse.iloc[2:]}).itertuples()
     assert (halved.pairs, halved.songs) == (3, 2)
+
+
+def test_scores_that_cancel_are_not_equal() -> None:
+    """A mean difference of 0 says little; that every pair has the same score says all."""
+    one = run_of(np.array([[0.25, 0.5], [0.75, 0.5]]), ["a", "b"], ("L1", "L2"))
+    other = run_of(np.array([[0.5, 0.25], [0.75, 0.5]]), ["a", "b"], ("L1", "L2"))
+    same, cancelling = tables.differences({"one": one, "again": one, "other": other}).itertuples()
+    assert same.difference == cancelling.difference == cancelling.difference_high == 0
+    assert (same.pairs, same.pairs_equal) == (4, 4)
+    assert (cancelling.pairs, cancelling.pairs_equal) == (4, 2)
 
 
 def test_a_summary_counts_each_ear_by_its_own_loss() -> None:

@@ -1,6 +1,7 @@
 """Whether a separator can be made here, and what may be done with it."""
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cadenza_remix.demix.base import Separator
@@ -19,7 +20,7 @@ def separator(
         name: of the choice.
         settings: its YAML node.
         made: the separator, or why it cannot be made.
-        chosen: whether it is the one asked for; only then is its failure a problem.
+        chosen: whether it is the one asked for, of which more is told.
     """
     subject = f"{name} (chosen)" if chosen else name
     labels = {"licence": "licence", "source_url": "source"}
@@ -27,12 +28,19 @@ def separator(
     if isinstance(made, WeightsError) and settings.get("allow_download"):
         return Finding(subject, f"to be downloaded{_origin(settings)}", Level.note, details=tuple(terms))
     if isinstance(made, CadenzaError):
-        level = Level.problem if chosen else Level.note
-        return Finding(subject, f"not usable here{_origin(settings)}", level, str(made), tuple(terms))
+        told = f"not usable here{_origin(settings)}"
+        return Finding(subject, told, Level.problem, str(made), tuple(terms))
     facts = {key: getattr(made, key) for key in ORIGIN}
     files = (f"{file.path}, SHA-256 {file.sha256}" for file in getattr(made, "weights", ()))
     level = Level.ok if made.allowed_by_rules else Level.note
-    return Finding(subject, f"ready{_origin(facts)}", level, details=(*files, *terms))
+    return Finding(subject, f"ready{_origin(facts)}", level, details=(*files, *terms) if chosen else ())
+
+
+def not_usable(names: Sequence[str]) -> Finding:
+    """Those that were not asked for and cannot be made, mostly for want of weights: no more than names."""
+    details = textwrap.wrap(", ".join(names), 76)
+    remedy = "cadenza-remix doctor separator=NAME says why, and where its weights come from"
+    return Finding("others", "not usable here:", Level.note, remedy, tuple(details))
 
 
 def _origin(facts: Mapping[str, Any]) -> str:

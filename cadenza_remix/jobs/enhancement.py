@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cadenza_remix import output, pipeline
 from cadenza_remix.amplify.base import Amplifier
+from cadenza_remix.closed_loop import ClosedLoop
 from cadenza_remix.datasets.challenge import MIXTURE, Music, check_given
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.demix.correction import Correction
@@ -53,7 +54,7 @@ class Enhancement:
     mixture_blend: MixtureBlend | None
     amplifier: Amplifier
     limiter: Limiter
-    closed_loop: pipeline.ClosedLoop | None
+    closed_loop: ClosedLoop | None
     sample_rate: int
     output_sample_rate: int
     truncate: bool

@@ -2,6 +2,7 @@
 
 import base64
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from cadenza_remix import __version__
+from cadenza_remix.ledger import as_typed
 from cadenza_remix.reporting import charts, clips, tables
 from cadenza_remix.reporting.clips import Clip, Excerpt
 from cadenza_remix.reporting.runs import RunResult
@@ -147,6 +149,7 @@ def _environment() -> jinja2.Environment:
         "base64": _base64,
         "gains": _gains,
         "breakable": _breakable,
+        "as_typed": as_typed,
         "is_finite": math.isfinite,
     }
     return environment
@@ -158,8 +161,8 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """The same with its sign."""
-    return _written(f"{value:+.{digits}f}")
+    """The same with its sign; what is exactly nothing has none."""
+    return _written(f"{value:+.{digits}f}") if value else number(value, digits)
 
 
 def _written(number: str) -> str:
@@ -182,8 +185,8 @@ def _angles_told(name: str) -> str:
 
 
 def _breakable(name: str) -> Markup:
-    """A name that may be broken behind its underscores."""
-    return Markup("_<wbr>").join(name.split("_"))
+    """A name that may be broken between its words, behind dots and underscores, but not within a number."""
+    return Markup("<wbr>").join(re.split(r"(?<=\.)(?=[^\W\d])|(?<=[^\W_]_)(?=\w)", name))
 
 
 def _base64(content: bytes) -> str:

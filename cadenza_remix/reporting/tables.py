@@ -102,7 +102,8 @@ def interval(values: pd.Series, songs: pd.Series) -> tuple[float, float]:
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean scores and clipping over all pairs and by group, as `summary.csv` has them.
 
-    The clipped share is a file's, not an ear's: both ears of a pair count it.
+    Rows are of ears. Both ears of a pair are in the same row but for `severity`, which is an ear's: there a
+    pair whose ears differ counts in two rows. The clipped share is a file's: both ears of a pair count it.
     """
     ears = by_ear(scores).assign(all="all")
     rows = [
@@ -154,6 +155,7 @@ def differences(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 "run": first,
                 "other": other,
                 "pairs": len(both),
+                "pairs_equal": int((difference == 0).sum()),
                 "songs": len(by_song),
                 "difference": difference.mean(),
                 "difference_low": low,
