@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import soxr
 
+from cadenza_remix.jobs import separation
 from tests.conftest import SAMPLE_RATE, SOURCES, Commands, edit_metadata, music, watched, write_wav
 from tests.test_config import one_sentence, run
 
@@ -445,6 +446,21 @@ def test_kept_stems_are_scored(challenge: Path, commands: Commands) -> None:
     shutil.rmtree(folder / "stems")
     commands("evaluate")
     assert not (folder / "separation.csv").exists()
+
+
+def test_separation_is_scored_again_where_a_score_is_missing(
+    challenge: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = (f"stems={challenge / 'audio/at_mic_music/train'}", "name=given", "evaluate.small_test=true")
+    with monkeypatch.context() as before_the_update:
+        before_the_update.setattr(separation, "SCORES", ("sdr", "si_sdr"))
+        before_the_update.setattr(separation, "_score", lambda *_: {"bass": {"sdr": 1.0, "si_sdr": 1.0}})
+        commands("evaluate", expect=1, more=few)
+    table = challenge.parent / "exp/given/separation.csv"
+    assert pd.read_csv(table)["csdr"].isna().all()
+    commands("evaluate", expect=1, more=few)
+    assert len(pd.read_csv(table)) == 4
+    assert pd.read_csv(table)["csdr"].notna().all()
 
 
 def test_stems_made_elsewhere_are_scored_where_they_were_used(challenge: Path, commands: Commands) -> None:

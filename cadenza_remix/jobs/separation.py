@@ -10,6 +10,8 @@ from cadenza_remix.errors import AudioError
 from cadenza_remix.ledger import Ledger, Record, is_known
 from cadenza_remix.metrics.sdr import csdr_db, sdr_by_second_db, sdr_db, si_sdr_db
 
+SCORES = ("sdr", "si_sdr", "csdr")  # of each stem
+
 
 @dataclass(frozen=True)
 class Separation:
@@ -46,7 +48,7 @@ class Separation:
                 "enhance again."
             )
         inputs = [music.path(source) for music in (estimated, true) for source in sources]
-        origin = ledger.fingerprint((ledger.stamps(inputs), true.sample_rate))
+        origin = ledger.fingerprint((ledger.stamps(inputs), true.sample_rate, SCORES))
         record = self.ledger.read(song).get(song)
         if record and record.is_current(origin):
             return record.values
@@ -68,7 +70,7 @@ def _score(estimated: Music, true: Music, sources: Iterable[str]) -> dict[str, d
     scores, by_second = {}, {}
     for source in sources:
         estimate, truth = estimated.read(source), true.read(source)
-        scores[source] = {"sdr": sdr_db(truth, estimate), "si_sdr": si_sdr_db(truth, estimate)}
+        scores[source] = (sdr_db(truth, estimate), si_sdr_db(truth, estimate))
         by_second[source] = sdr_by_second_db(truth, estimate, sample_rate=true.sample_rate)
     csdr = csdr_db(by_second)
-    return {source: scores[source] | {"csdr": csdr[source]} for source in scores}
+    return {source: dict(zip(SCORES, (*scores[source], csdr[source]), strict=True)) for source in scores}
