@@ -21,7 +21,7 @@ def enhance(run: Run) -> bool:
     from cadenza_remix.jobs.enhancement import Enhancement
     from cadenza_remix.jobs.run import filling, report_failures, run_jobs
     from cadenza_remix.jobs.stem_cache import StemCache
-    from cadenza_remix.ledger import changes, provenance
+    from cadenza_remix.ledger import provenance
     from cadenza_remix.results import failure
     from cadenza_remix.shards import remove_scores, take_songs
 
@@ -75,20 +75,20 @@ def enhance(run: Run) -> bool:
         keep_stems=settings.keep_stems,
         stem_cache=StemCache(settings.stem_cache, settings.stem_cache_gb) if settings.stem_cache else None,
     )
-    executor, decisive_settings = settings.executor, named(run, depends_on)
-    outdated_tables = "" if changes(path.exp_folder, "enhance", decisive_settings) else shard.suffix
+    executor = settings.executor
     with filling(
         path.exp_folder,
         "enhance",
         pairs,
-        decisive_settings,
+        named(run, depends_on),
         made_with=provenance(flatten(settings), path.inputs()),
         overwrite=settings.overwrite,
         suffix=shard.suffix,
         wait_s=shard.wait_s,
+        scored=True,
     ):
         if settings.overwrite:
-            remove_scores(path.exp_folder, outdated_tables)  # of the signals that were there
+            remove_scores(path.exp_folder, shard.suffix)  # of the signals that were there
         if separator:
             warn_of_terms(separator)
         outcomes = run_jobs(work, pairs, "enhance", workers=executor.workers, timeout_s=executor.timeout_s)

@@ -59,6 +59,7 @@ def evaluate(run: Run) -> bool:
                 overwrite=settings.overwrite,
                 suffix=shard.suffix,
                 wait_s=shard.wait_s,
+                scored=True,
             )
             stack.enter_context(own_folder)
             remove_scores(folder, shard.suffix)

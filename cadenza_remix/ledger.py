@@ -8,7 +8,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -125,6 +125,7 @@ def claim(
     *,
     made_with: Mapping[str, Any] | None = None,
     overwrite: bool,
+    when_changed: Callable[[], None] = lambda: None,
 ) -> None:
     """Write down with which settings a command fills `folder`, and refuse to mix it with other ones.
 
@@ -134,30 +135,25 @@ def claim(
         settings: those that its results depend on, by dotted key; a key with others below it (`limiter`
             beside `limiter.release_s`) is the name under which the user chose these, and decides nothing.
         made_with: what else is worth knowing later, under `provenance`.
-        overwrite: replace what an earlier run said; with other settings, nothing that the command has
-            finished counts any more, be it of other tasks.
+        overwrite: replace what an earlier run said.
+        when_changed: takes back what was made with other settings, before the new ones stand there.
 
     Raises:
         ConfigError: naming the keys that changed since the folder was begun.
     """
     with locked(folder, "manifest", wait_s=60):  # the tasks of a cluster begin together
         manifest = _read_manifest(folder)
-        changed = changes(folder, command, settings)
+        changed = _changes(manifest.get(command, settings), settings)
         if changed and not overwrite:
             raise ConfigError(
                 f"{folder} was begun with other settings ({'; '.join(changed)}); choose another name=, "
                 "or overwrite=true to redo it."
             )
         if changed:
-            Ledger(folder / "parts" / command).forget_all()
+            when_changed()
         provenance = manifest.get("provenance", {}) | {command: made_with or {}}
         text = json.dumps(manifest | {command: settings, "provenance": provenance}, indent=2, default=str)
         write_text(folder / MANIFEST, text)
-
-
-def changes(folder: Path, command: str, settings: Mapping[str, Any]) -> list[str]:
-    """The keys that changed since a command began `folder`, in one sentence each; none if it did not."""
-    return _changes(_read_manifest(folder).get(command, settings), settings)
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cadenza_remix import ledger, results
 from cadenza_remix.errors import MetadataError
+from cadenza_remix.jobs import run as jobs_run
 from cadenza_remix.results import SCORE_COLUMNS, SEPARATION_COLUMNS
 from cadenza_remix.scenes import Pair, Scene
 from cadenza_remix.shards import merge_tables, take_share, take_songs
@@ -193,6 +194,35 @@ def test_what_other_tasks_made_with_other_settings_is_neither_scored_nor_merged(
     commands("evaluate", more=(*other, *second))
     commands("merge", more=(*other, "name=run"))  # the second task left alone what the first had done
     assert len(results.read_rows(challenge.parent / "exp/run/scores.csv", SCORE_COLUMNS)) == 6
+
+
+def test_scores_of_another_metric_are_not_merged(challenge: Path, commands: Commands) -> None:
+    task = ("separator=none", "shard.index=0", "shard.count=2")
+    commands("evaluate", expect=1, more=task)  # nothing is enhanced
+    theirs = challenge.parent / "exp/none/scores_2-2.csv"
+    write_table(theirs)
+    commands("evaluate", expect=1, more=(*task, "overwrite=true"))
+    assert theirs.exists()
+    commands("evaluate", expect=1, more=(*task, "HAAQI_sample_rate=32000"))
+    assert theirs.exists()
+    commands("evaluate", expect=1, more=(*task, "HAAQI_sample_rate=32000", "overwrite=true"))
+    assert not theirs.exists()
+
+
+def test_a_change_of_settings_by_another_task_just_now_is_seen(
+    challenge: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = ("separator=none", "limiter=hard_clip", "shard.index=0", "shard.count=2", "overwrite=true")
+    commands("enhance", more=task)
+    theirs = challenge.parent / "exp/none/scores_2-2.csv"
+    write_table(theirs)
+
+    def meanwhile(folder: Path) -> None:
+        ledger.claim(folder, "enhance", {"limiter": "another"}, overwrite=True)
+
+    monkeypatch.setattr(jobs_run, "remove_leftovers", meanwhile)
+    commands("enhance", more=task)
+    assert not theirs.exists()
 
 
 def write_table(path: Path, *rows: str) -> None:

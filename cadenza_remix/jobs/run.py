@@ -15,7 +15,7 @@ from cadenza_remix.lock import locked
 from cadenza_remix.output import check_space, remove_leftovers
 from cadenza_remix.parallel import run_all
 from cadenza_remix.scenes import Job, Outcome, Pair, group_by_song
-from cadenza_remix.shards import replace_failures
+from cadenza_remix.shards import remove_scores, replace_failures
 
 SHOWN_CAUSES = 5
 
@@ -51,6 +51,7 @@ def filling(
     overwrite: bool,
     suffix: str = "",
     wait_s: float = 0.0,
+    scored: bool = False,
 ) -> Iterator[None]:
     """Have a run's folder for a command and settings alone, what killed processes left there removed.
 
@@ -60,18 +61,27 @@ def filling(
         pairs: the scenes and their listeners.
         settings: as in `claim`.
         made_with: likewise.
-        overwrite: do also what is finished; it counts for nothing from here on, interrupted or not.
+        overwrite: do also what is finished; it counts for nothing from here on, interrupted or not, and with
+            other settings neither does what other tasks have finished.
         suffix: of the task, if others fill the folder too.
         wait_s: how long to wait for who does the same.
+        scored: whether the run's scores depend on these settings.
 
     Raises:
         ConfigError: if somebody else fills it, or it was begun with other settings.
     """
+    ledger = Ledger(folder / "parts" / command)
+
+    def take_all_back() -> None:
+        ledger.forget_all()
+        if scored:
+            remove_scores(folder, "")
+
     with locked(folder, f"{command}{suffix}", wait_s=wait_s):
         remove_leftovers(folder)
         if overwrite:  # before the new settings stand there
-            Ledger(folder / "parts" / command).forget(job.song for job in group_by_song(pairs))
-        claim(folder, command, settings, made_with=made_with, overwrite=overwrite)
+            ledger.forget(job.song for job in group_by_song(pairs))
+        claim(folder, command, settings, made_with=made_with, overwrite=overwrite, when_changed=take_all_back)
         yield
 
 
