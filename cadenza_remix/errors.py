@@ -34,8 +34,11 @@ class OutputError(CadenzaError):
     """A result cannot be written."""
 
 
-class DiskError(OutputError):
-    """Nothing can be written any more: the disk is full or read-only; no other job would succeed."""
+class NothingWritableError(OutputError):
+    """Nothing can be written any more, so that no other job would succeed.
+
+    The disk is full or read-only, or the folder is another process's by now.
+    """
 
 
 class WeightsError(CadenzaError):

@@ -4,24 +4,30 @@ A folder, because renaming one into place succeeds for a single process on every
 missing on some network and cluster file systems or keeps to one machine, and some have no links. In it lies
 one file, whose name no other holder's has: who takes over a stale lock removes that file, so never another's,
 however late it comes; an empty folder is free. A lock is stale if its process is gone (seen on the same
-machine), or if nobody has touched it for a while (seen from another one, by the file system's own clock): so
-a process that was stopped for longer than that can lose it to another machine, and does not notice.
+machine), or if nobody has touched it for a while (seen from another one, by the file system's own clock); who
+was stopped for longer than that may have lost it to another machine, and writes nothing more (`held`).
+
+The tasks of a divided run hold `.<command>_<i>-<n>.lock` side by side, and keep out who divides the same work
+otherwise, or not at all.
 """
 
 import json
 import logging
 import os
+import random
+import re
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
+from cadenza_remix import held
 from cadenza_remix.errors import ConfigError, OutputError
 from cadenza_remix.output import partial_name, write_text
 from cadenza_remix.processes import birth, machine
@@ -30,6 +36,7 @@ TOUCHED_EVERY_S = 15.0
 STALE_AFTER_S = 180.0  # network file systems may show times that are a minute old
 LOOKED_EVERY_S, TOLD_AFTER_S = 0.05, 5.0
 REPLACED_WITHIN_S = 5.0  # unless it belongs to somebody else
+TASK = re.compile(r"_\d+-(?=\d+$)")  # in a name, between the work and the number of its tasks
 logger = logging.getLogger(__name__)
 
 
@@ -62,62 +69,92 @@ def locked(folder: Path, name: str, *, wait_s: float = 0.0) -> Iterator[None]:
 
     Args:
         folder: what is locked.
-        name: what for.
+        name: what for; for a task's part of that, such as `evaluate_1-4`.
         wait_s: how long to wait for a holder that lives.
 
     Raises:
-        ConfigError: if somebody else holds it, saying who and since when.
+        ConfigError: if somebody else holds it, or does the same divided otherwise, saying who and since when.
         OutputError: if the folder cannot be written.
     """
     own_file, pid = folder / f".{name}.lock" / f"{uuid4().hex}.json", os.getpid()
     own = Holder(socket.gethostname(), machine(), pid, birth(pid), f"{datetime.now():%Y-%m-%d %H:%M:%S}")
     _take(own_file, own, wait_s)
+    held.files.add(own_file)
     done = threading.Event()
     threading.Thread(target=_touch, args=(own_file, done), daemon=True).start()
     try:
         yield
     finally:
         done.set()
+        held.files.discard(own_file)
         _give_back(own_file)
 
 
 def _take(own_file: Path, own: Holder, wait_s: float) -> None:
-    """Put the lock there, with `own_file` in it, once the one that may be there is empty or gone."""
+    """Put the lock there, with `own_file` in it, once nobody has it or does the same divided otherwise."""
     lock, begin_s, told = own_file.parent, time.monotonic(), False
     mine = partial_name(lock.with_name(f"{lock.name}.{own_file.stem}"))
+    offered = mine / own_file.name
     try:
-        write_text(mine / own_file.name, json.dumps(asdict(own)))
-        while not _put(mine, lock):
-            (file, holder), waited_s = _look(lock), time.monotonic() - begin_s
-            if file and holder and not _is_stale(holder, file, mine / own_file.name):
+        while True:
+            if offered.exists():
+                os.utime(offered)  # for the file system's clock
+            else:
+                write_text(offered, json.dumps(asdict(own)))
+            in_the_way = _first_held([lock, *_divided_otherwise(lock)], offered)
+            if not in_the_way and _put(mine, own_file):
+                return
+            waited_s = time.monotonic() - begin_s
+            if in_the_way:
+                other, holder = in_the_way
                 if waited_s >= wait_s:
                     raise ConfigError(
                         f"{lock.parent} is being filled by {holder}; wait, stop it, choose another name=, or "
-                        f"delete {lock} if that is surely gone."
+                        f"delete {other} if that is surely gone."
                     )
                 if waited_s > TOLD_AFTER_S and not told:
                     logger.info("%s is being filled by %s; waiting for that.", lock.parent, holder)
                     told = True
             elif waited_s > wait_s + REPLACED_WITHIN_S:
                 raise OutputError(f"{lock} is left from a run that died and cannot be replaced; delete it.")
-            elif file:
-                with suppress(OSError):  # somebody was faster
-                    file.unlink()
-            time.sleep(LOOKED_EVERY_S)
-            os.utime(mine / own_file.name)  # for the file system's clock
+            time.sleep(random.uniform(0, 2 * LOOKED_EVERY_S))  # in step with nobody
     finally:
         shutil.rmtree(mine, ignore_errors=True)
 
 
-def _put(mine: Path, lock: Path) -> bool:
-    """Rename a folder unless the target is there with something in it."""
+def _put(mine: Path, own_file: Path) -> bool:
+    """Rename a folder unless the target is there with something in it, or one divided otherwise came, too."""
+    lock = own_file.parent
     with suppress(OSError):
         lock.rmdir()  # an empty one is nobody's, and not every system renames onto it
     try:
         mine.rename(lock)
     except OSError:
         return False
+    if _first_held(_divided_otherwise(lock), own_file):  # at least the second of two sees both
+        _give_back(own_file)
+        return False
     return True
+
+
+def _divided_otherwise(lock: Path) -> list[Path]:
+    """The locks for the same work in another number of tasks."""
+    work, *tasks = TASK.split(lock.stem)
+    others = [(other, TASK.split(other.stem)) for other in lock.parent.glob(".*.lock")]
+    return [other for other, (same, *count) in others if same == work and count != tasks]
+
+
+def _first_held(locks: Iterable[Path], own_file: Path) -> tuple[Path, Holder] | None:
+    """The first lock whose holder lives, and that one; those before it are rid of what dead ones left."""
+    for lock in locks:
+        file, holder = _look(lock)
+        if file and holder and not _is_stale(holder, file, own_file):
+            return lock, holder
+        if file:
+            with suppress(OSError):  # somebody was faster
+                file.unlink()
+                lock.rmdir()
+    return None
 
 
 def _look(lock: Path) -> tuple[Path | None, Holder | None]:

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from cadenza_remix import held
 from cadenza_remix.audio import read, read_header
-from cadenza_remix.errors import AudioError, DiskError, OutputError
+from cadenza_remix.errors import AudioError, NothingWritableError, OutputError
 from cadenza_remix.processes import birth, machine
 from cadenza_remix.scenes import Pair
 
@@ -60,7 +61,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path` that takes its place when everything has been written.
 
     Raises:
-        DiskError: if the disk is full or read-only.
+        NothingWritableError: if the disk is full or read-only, or the run has lost its folder.
         OutputError: if the folder does not take the file for another reason.
     """
     partial = partial_name(path)
@@ -69,10 +70,11 @@ def replacing(path: Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb") as file:
             os.fsync(file.fileno())
+        held.check()
         partial.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        kind = DiskError if error.errno in DISK_ERRORS else OutputError
+        kind = NothingWritableError if error.errno in DISK_ERRORS else OutputError
         raise kind(f"{path} cannot be written ({error}); free the disk or choose another folder.") from error
     finally:
         with suppress(OSError):  # gone already, or never there
@@ -139,10 +141,11 @@ def remove(paths: Iterable[Path]) -> None:
     """Remove files that may be there.
 
     Raises:
-        OutputError: if one cannot be removed.
+        OutputError: if one cannot be removed, or the run has lost its folder.
     """
     for path in paths:
         try:
+            held.check()
             path.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"{path} cannot be removed ({error}); remove it by hand.") from error

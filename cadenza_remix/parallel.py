@@ -13,14 +13,16 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
+from pathlib import Path
 from pickle import PicklingError
 from typing import Any, TypeVar
 
-from cadenza_remix.errors import CadenzaError, ConfigError, DiskError
+from cadenza_remix import held
+from cadenza_remix.errors import CadenzaError, ConfigError, NothingWritableError
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
@@ -53,7 +55,7 @@ def run_all(
 
     Raises:
         ConfigError: if the work cannot travel.
-        DiskError: if a job finds that nothing can be written any more; the others are given up.
+        NothingWritableError: if a job finds that nothing can be written any more; the others are given up.
     """
     if workers == 0:
         for job in jobs:
@@ -90,7 +92,7 @@ def _attempt(work: Callable[[JobT], ResultT], job: JobT) -> ResultT | str:
     for last in (False, True):
         try:
             return work(job)
-        except DiskError:
+        except NothingWritableError:
             raise
         except CadenzaError as error:
             return describe(error)
@@ -155,7 +157,9 @@ class _Worker:
         self.timeout_s: float | None = None
         self.deadline_s = math.inf
         self.connection, theirs = CONTEXT.Pipe()
-        self.process = CONTEXT.Process(target=_serve, args=(work, theirs, number), daemon=True)
+        self.process = CONTEXT.Process(
+            target=_serve, args=(work, theirs, number, frozenset(held.files)), daemon=True
+        )
         with _signals_later():
             try:
                 self.process.start()
@@ -184,7 +188,7 @@ class _Worker:
         except (EOFError, OSError):
             self.process.join(1)
             return job, _Lost(f"its worker {_death(self.process.exitcode)}")
-        if isinstance(result, DiskError):
+        if isinstance(result, NothingWritableError):
             raise result
         if isinstance(result, _Begun):
             self.deadline_s = time.monotonic() + (self.timeout_s or math.inf)
@@ -221,8 +225,14 @@ def _death(exit_code: int | None) -> str:
     return f"was ended by {signal.Signals(-exit_code).name}; run the command again"
 
 
-def _serve(work: Callable[[Any], Any], jobs: "connection.Connection[Any, Any]", number: int) -> None:
+def _serve(
+    work: Callable[[Any], Any],
+    jobs: "connection.Connection[Any, Any]",
+    number: int,
+    held_files: Iterable[Path],
+) -> None:
     """What a worker does."""
+    held.files.update(held_files)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
     if HAS_FORKSERVER:
         os.setsid()  # a group of its own, with which all ends that it starts
@@ -237,7 +247,7 @@ def _serve(work: Callable[[Any], Any], jobs: "connection.Connection[Any, Any]", 
             jobs.send(_Begun())
             try:
                 jobs.send(_attempt(work, job))
-            except DiskError as error:
+            except NothingWritableError as error:
                 jobs.send(error)
 
 

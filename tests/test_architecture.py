@@ -23,6 +23,7 @@ BASE = (
     "sphere",
     "scenes",
     "processes",
+    "held",
     "search",
 )
 DRIVERS = (

@@ -15,17 +15,17 @@ from pathlib import Path
 import pytest
 
 from cadenza_remix import lock
-from cadenza_remix.errors import ConfigError
+from cadenza_remix.errors import ConfigError, NothingWritableError
 from cadenza_remix.lock import STALE_AFTER_S, Holder, locked
-from cadenza_remix.output import partial_name, remove_leftovers
+from cadenza_remix.output import partial_name, remove, remove_leftovers, write_text
 from cadenza_remix.processes import birth, machine
 
 HERE = Holder("here", machine(), os.getpid(), birth(os.getpid()), "2026-01-01 12:00:00")
 
 
-def put(folder: Path, holder: Holder) -> Path:
+def put(folder: Path, holder: Holder, *, there: bool = False) -> Path:
     path = folder / ".enhance.lock" / "holder.json"
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=there)
     path.write_text(json.dumps(asdict(holder)))
     return path
 
@@ -46,6 +46,84 @@ def test_the_second_is_refused_by_name_and_the_next_is_not(tmp_path: Path) -> No
     with locked(tmp_path, "enhance"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tasks_of_a_division_go_side_by_side_and_another_division_is_refused_by_name(tmp_path: Path) -> None:
+    with locked(tmp_path, "evaluate_1-4"), locked(tmp_path, "evaluate_2-4"):
+        for other in ("evaluate", "evaluate_1-2", "evaluate_2-14"):
+            told = rf"filled by process {os.getpid()} on .* or delete {tmp_path}/\.evaluate_[12]-4\.lock if"
+            with pytest.raises(ConfigError, match=told), locked(tmp_path, other):
+                raise AssertionError
+        with locked(tmp_path, "enhance"), locked(tmp_path, "re-evaluate"):
+            pass
+    with locked(tmp_path, "evaluate"):
+        with pytest.raises(ConfigError, match=r"evaluate\.lock if"), locked(tmp_path, "evaluate_1-4"):
+            raise AssertionError
+        with locked(tmp_path, "enhance_1-4"):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_divisions_that_come_together_one_goes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each finds nobody, puts its own lock there, and only then looks again."""
+    both_found_nobody, both_are_there = threading.Barrier(2), threading.Barrier(2)
+    begun, running, taken = set[str](), list[str](), list[str]()
+    rename = Path.rename
+
+    def rename_together(mine: Path, target: Path) -> Path:
+        first = target.name not in begun
+        begun.add(target.name)
+        if first:
+            both_found_nobody.wait(30)
+        renamed = rename(mine, target)
+        if first:
+            both_are_there.wait(30)
+        return renamed
+
+    def take(name: str) -> None:
+        with locked(tmp_path, name, wait_s=60):
+            running.append(name)
+            time.sleep(0.1)
+            taken.append(running.pop() if running == [name] else "together")
+
+    monkeypatch.setattr(Path, "rename", rename_together)
+    names = ["evaluate", "evaluate_1-4"]
+    together = [threading.Thread(target=take, args=(name,)) for name in names]
+    for thread in together:
+        thread.start()
+    for thread in together:
+        thread.join()
+    assert sorted(taken) == names
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["enhance_1-4", "enhance"])
+def test_a_dead_task_of_another_division_keeps_nobody_out(tmp_path: Path, name: str) -> None:
+    put(tmp_path, Holder("here", machine(), gone_process(), "1", "yesterday"))
+    (tmp_path / ".enhance.lock").rename(tmp_path / ".enhance_2-2.lock")
+    with locked(tmp_path, name):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_has_lost_its_lock_writes_and_removes_nothing_more(tmp_path: Path) -> None:
+    table = tmp_path / "scores.csv"
+    with locked(tmp_path, "enhance"), locked(tmp_path, "evaluate"):
+        write_text(table, "ours")
+        next(tmp_path.glob(".enhance.lock/*")).unlink()  # as who takes it over does
+        theirs = put(tmp_path, Holder("node7", "node7-1", 1, "1", "2026-01-01 12:00:00"), there=True)
+        with pytest.raises(
+            NothingWritableError, match=r"enhance\.lock is no longer held by this process.*again"
+        ):
+            write_text(table, "late")
+        with pytest.raises(NothingWritableError):
+            remove([table])
+    assert sorted(tmp_path.iterdir()) == [theirs.parent, table]
+    assert table.read_text() == "ours"
+    assert theirs.exists()
+    write_text(table, "not locked")
 
 
 def test_who_has_time_waits_for_the_first_and_is_refused_after_that(tmp_path: Path) -> None:

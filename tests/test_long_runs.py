@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from cadenza_remix.demix.own import own
 from cadenza_remix.demix.segments import OverlapAdd
 from cadenza_remix.demix.trivial import EqualSplit
 from cadenza_remix.demix.weights import WeightsFile
-from cadenza_remix.errors import DiskError, OutputError
+from cadenza_remix.errors import NothingWritableError, OutputError
 from cadenza_remix.jobs.stem_cache import StemCache
 from cadenza_remix.ledger import Ledger, fingerprint
 from cadenza_remix.output import check_space, write_pcm16
@@ -86,8 +86,29 @@ def test_a_second_run_into_the_same_folder_is_refused_by_name(
     told = one_sentence(run("enhance", f"path.root={challenge}", "separator=none", cwd=challenge.parent))
     assert "exp/none is being filled by process 4711 on node7 since 2026-01-01 12:00:00; wait" in told
     commands("evaluate")
-    shutil.rmtree(lock.parent)
+    task = lock.parent.rename(lock.parent.with_name(".evaluate_2-4.lock"))
+    assert f"or delete exp/none/{task.name} if" in commands("evaluate", expect=1)
+    assert (task.parent / "scores.csv").exists()
+    shutil.rmtree(task)
     commands("enhance")
+
+
+def test_who_stood_still_until_another_took_over_ends_in_one_sentence(
+    challenge: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = challenge.parent / "exp/none"
+    enhance_scene = pipeline.enhance_scene
+
+    def stand_still(*arguments: Any, **how: Any) -> Any:
+        next(folder.glob(".enhance.lock/*")).unlink()
+        monkeypatch.setattr(pipeline, "enhance_scene", enhance_scene)
+        return enhance_scene(*arguments, **how)
+
+    monkeypatch.setattr(pipeline, "enhance_scene", stand_still)
+    told = commands("enhance", expect=1, more=("separator=none", "limiter=hard_clip")).splitlines()
+    assert [line for line in told if "no longer held" in line] == told[-1:]
+    assert [path.name for path in folder.iterdir() if path.is_file()] == ["manifest.json"]
+    assert not list(folder.glob("*/*"))
 
 
 def test_a_hanging_song_is_replaced_and_listed(challenge: Path, tmp_path: Path) -> None:
@@ -329,7 +350,7 @@ def test_on_a_full_disk_a_file_is_whole_or_not_there(small_disk: Path, file_form
             header = output.read_header(path)
             assert header.samples == samples
             outcomes.add("whole")
-        except DiskError as error:
+        except NothingWritableError as error:
             assert "No space left on device" in str(error)
             outcomes.add("full")
             assert not any(small_disk.iterdir())

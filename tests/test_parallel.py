@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cadenza_remix.errors import AudioError, ConfigError, DiskError
+from cadenza_remix.errors import AudioError, ConfigError, NothingWritableError
+from cadenza_remix.lock import locked
+from cadenza_remix.output import write_text
 from cadenza_remix.parallel import run_all
 from tests.test_lock import wait_until
 
@@ -40,8 +42,13 @@ def die(job: tuple[Path, int, str]) -> int:
 
 def fill_the_disk(job: int) -> int:
     if job == 1:
-        raise DiskError("The disk is full.")
+        raise NothingWritableError("The disk is full.")
     return job
+
+
+def lose_the_lock(folder: Path) -> None:
+    next(folder.glob(".enhance.lock/*")).unlink()
+    write_text(folder / "late", "")
 
 
 def rank(_job: int) -> str:
@@ -98,8 +105,15 @@ def test_no_jobs_are_done_at_once() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_full_disk_ends_the_run(workers: int) -> None:
-    with pytest.raises(DiskError, match="full"):
+    with pytest.raises(NothingWritableError, match="full"):
         list(run_all(fill_the_disk, range(100), workers=workers))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_lost_lock_ends_the_run(tmp_path: Path, workers: int) -> None:
+    with locked(tmp_path, "enhance"), pytest.raises(NothingWritableError, match="no longer held"):
+        list(run_all(lose_the_lock, [tmp_path] * 100, workers=workers))
+    assert not (tmp_path / "late").exists()
 
 
 def test_results_are_not_hoarded() -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cadenza_remix import pipeline
 from cadenza_remix.audio import Float
-from cadenza_remix.errors import CadenzaError, DiskError
+from cadenza_remix.errors import CadenzaError, NothingWritableError
 from cadenza_remix.ledger import Ledger, Record
 from cadenza_remix.parallel import describe
 from cadenza_remix.remix import MixtureBlend
@@ -43,7 +43,7 @@ def do_pairs(
 
     Raises:
         CadenzaError: what `begin` raises; then no pair of this song can be done.
-        DiskError: if nothing can be written any more.
+        NothingWritableError: if nothing can be written any more.
     """
     ledgers = {run: Ledger(run / "parts" / command) for run in runs}
     records = {run: ledger.read(job.song) for run, ledger in ledgers.items()}
@@ -89,7 +89,7 @@ def remix_once_per_scene(
 def _attempt(do_pair: DoPair, pair: Pair, runs: Sequence[Path]) -> Mapping[Path, Record | Exception]:
     try:
         return do_pair(pair, runs)
-    except DiskError:
+    except NothingWritableError:
         raise
     except Exception as error:
         return dict.fromkeys(runs, error)
