@@ -10,8 +10,8 @@ The tree follows the data, in this order:
 6. `output` — quantise to FLAC; read it back and validate it
 7. `metrics` — enhanced, reference and listener → scores
 
-`pipeline` calls these stages in order, and `closed_loop` looks for settings of the fifth by scores of the
-seventh; `prepare`, `enhance`, `evaluate` and `report` are the commands around it. Arrays are
+`pipeline` calls these stages in order, and `closed_loop` fits the fifth to the music by what the seventh
+says; `prepare`, `enhance`, `evaluate` and `report` are the commands around it. Arrays are
 `(channels, samples)`; stems are a dict from source name to such an array.
 """
 

@@ -162,11 +162,16 @@ def group_delay(band: int, bandwidth: float) -> int:
 
 
 def middle_ear(signal: Floats) -> Floats:
-    """Filter by the middle ear: 350 Hz high-pass of order 2 and 5 kHz low-pass of order 1 (Kates 2013)."""
-    low_b, low_a = butter(1, 5000 / (0.5 * SAMPLE_RATE))
-    high_b, high_a = butter(2, 350 / (0.5 * SAMPLE_RATE), "high")
-    filtered: Floats = lfilter(high_b, high_a, lfilter(low_b, low_a, signal))
-    return filtered
+    """Filter by the middle ear."""
+    for b, a in middle_ear_filters():
+        signal = lfilter(b, a, signal)
+    return signal
+
+
+def middle_ear_filters() -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+    """5 kHz low-pass of order 1 and 350 Hz high-pass of order 2 (Kates 2013), in their order."""
+    nyquist_hz = 0.5 * SAMPLE_RATE
+    return butter(1, 5000 / nyquist_hz), butter(2, 350 / nyquist_hz, "high")
 
 
 @cache

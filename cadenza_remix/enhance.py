@@ -34,7 +34,7 @@ def enhance(run: Run) -> bool:
     amplifier, limiter = build(settings.amplifier, "amplifier"), build(settings.limiter, "limiter")
     closed_loop = build(settings.closed_loop, "closed_loop") if settings.closed_loop else None
     if closed_loop:
-        closed_loop.start(limiter)  # whether its ranges fit, before any work
+        closed_loop.check(limiter)  # before any work
     if run.is_demo:
         from cadenza_remix import demo
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from cadenza_remix.amplify.base import Amplifier
 from cadenza_remix.amplify.nalr import Nalr
 from cadenza_remix.audio import Float, check_finite, resample, rms
-from cadenza_remix.closed_loop import ClosedLoop
+from cadenza_remix.closed_loop.base import ClosedLoop
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.demix.correction import Correction
 from cadenza_remix.errors import AudioError, ConfigError
@@ -145,7 +145,7 @@ def enhance_scene(
         limiter: fits it into full scale.
         sample_rate: Hz, of `remixed`.
         output_sample_rate: Hz, of the result.
-        closed_loop: chooses the limiter's settings; without it they stay as they are.
+        closed_loop: fits what the limiter gives to the ear; without it that stays as it is.
 
     Returns:
         (2, samples) at `output_sample_rate`, within ±1.

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +32,8 @@ from scipy.signal import firwin, oaconvolve
 from cadenza_remix import audio, pipeline
 from cadenza_remix.amplify.base import Amplifier
 from cadenza_remix.amplify.compressor import Compressed
-from cadenza_remix.closed_loop import ClosedLoop
+from cadenza_remix.closed_loop.ascent import Ascent
+from cadenza_remix.closed_loop.base import ClosedLoop
 from cadenza_remix.config import CONF
 from cadenza_remix.datasets import metadata
 from cadenza_remix.demix.base import SOURCES
@@ -88,7 +90,7 @@ class Method(NamedTuple):
 
 
 COMPRESSOR = Compressed(pipeline.REFERENCE_AMPLIFIER)
-CLOSED_LOOP = instantiate(OmegaConf.load(CONF / "closed_loop/haaqi.yaml"), metric=Haaqi())
+SEARCH = instantiate(OmegaConf.load(CONF / "closed_loop/haaqi.yaml"), metric=Haaqi())
 CANDIDATES = {  # among which the leave-one-song-out table chooses
     "multiband": Multiband(),
     "multiband, ceiling −5 dB": Multiband(ceiling_db=-5),
@@ -109,7 +111,10 @@ METHODS: Mapping[str, Method] = {
     "perceptual clip": Method(PerceptualClip()),
     "multiband, then look-ahead": Method(Multiband(final=LookAhead(10, share=0.5, most_db=12))),
     **{name: Method(limiter) for name, limiter in CANDIDATES.items()},
-    "closed loop": Method(Multiband(), closed_loop=CLOSED_LOOP),
+    "ascent": Method(Multiband(), closed_loop=Ascent()),
+    "ascent, 30 steps": Method(Multiband(), closed_loop=Ascent(steps=30)),
+    "ascent from a hard clip": Method(HardClip(), closed_loop=Ascent()),
+    "search": Method(Multiband(), closed_loop=SEARCH),
 }
 
 
@@ -130,6 +135,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+", help="folders with metadata/ and audio/")
     parser.add_argument("--out", type=Path, required=True, help="Markdown file; CSV and PNG go beside it")
     parser.add_argument("--leakage", type=float, default=0.0, help="of the other stems into each")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="NAME", help="only these")
     parser.add_argument("--every-nth", type=int, default=1, help="take only every n-th pair")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--seed", type=int, default=7)
@@ -138,7 +144,8 @@ def main() -> None:
     cases = all_cases(options.data, options.leakage, np.random.default_rng(options.seed))
     rows = []
     with ProcessPoolExecutor(options.workers) as pool:
-        for scored in pool.map(score, list(cases)[:: options.every_nth]):
+        score_methods = partial(score, methods={name: METHODS[name] for name in options.methods or METHODS})
+        for scored in pool.map(score_methods, list(cases)[:: options.every_nth]):
             rows += scored
             print(f"{scored[0]['song']}, {scored[0]['listener']}", flush=True)
     scores = pd.DataFrame(rows)
@@ -212,10 +219,10 @@ def excerpts(song: Path, seconds: float = SECONDS) -> dict[str, Floats]:
     return cut
 
 
-def score(case: Case) -> list[dict[str, Any]]:
+def score(case: Case, methods: Mapping[str, Method]) -> list[dict[str, Any]]:
     """The rows of all methods."""
     enhanced, rows = [], []
-    for name, method in METHODS.items():
+    for name, method in methods.items():
         signal, facts = enhance(case, method)
         enhanced.append(signal)
         rows.append({"limiter": name, "song": case.song, "listener": case.listener.name, **facts})
@@ -266,13 +273,14 @@ def report(scores: pd.DataFrame) -> str:
     by_song = scores.pivot_table(index="limiter", columns="song", values="score")[scores["song"].unique()]
     by_listener = scores.pivot_table(index="limiter", columns="listener", values="score")
     by_listener = by_listener[scores["listener"].unique()]
-    order = list(METHODS)
+    order = list(scores["limiter"].unique())
     parts = {
         "All pairs": summary(scores).loc[order],
         "By song": by_song.loc[order],
         "By listener": by_listener.loc[order],
-        "Leave one song out": left_out(scores),
     }
+    if set(CANDIDATES) <= set(order):
+        parts["Leave one song out"] = left_out(scores)
     return "\n".join(f"## {title}\n\n{markdown(table)}\n" for title, table in parts.items())
 
 
@@ -322,8 +330,9 @@ def draw(scores: pd.DataFrame, path: Path) -> None:
         return
     ears = scores.melt(id_vars="limiter", value_vars=["left", "right"])
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    values = [ears.loc[ears["limiter"] == name, "value"] for name in METHODS]
-    axes.boxplot(values, orientation="horizontal", tick_labels=list(METHODS), whis=(5, 95))
+    names = list(ears["limiter"].unique())
+    values = [ears.loc[ears["limiter"] == name, "value"] for name in names]
+    axes.boxplot(values, orientation="horizontal", tick_labels=names, whis=(5, 95))
     axes.set(xlabel="HAAQI", xlim=(0, 1))
     axes.invert_yaxis()
     figure.savefig(path, dpi=150)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pytest
+from cadenza_remix.search import evolve
 
-from cadenza_remix.closed_loop import ClosedLoop, loudest
+from cadenza_remix.closed_loop.search import Search, loudest
 from cadenza_remix.errors import ConfigError
 from cadenza_remix.limit import HardClip, Multiband, Scale
 from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.metrics.haaqi import Haaqi
 from cadenza_remix.pipeline import enhance_scene
-from cadenza_remix.search import evolve
 
 RATE = 32000
 EAR = Audiogram((250.0, 8000.0), (20.0, 40.0))
@@ -78,7 +78,7 @@ def test_each_ear_gets_its_own_settings() -> None:
         limiter=ScaleEach(12.0),
         sample_rate=RATE,
         output_sample_rate=RATE,
-        closed_loop=ClosedLoop(metric, {"down_db": (0, 20)}, excerpt_s=0.1),
+        closed_loop=Search(metric, {"down_db": (0, 20)}, excerpt_s=0.1),
     )
     np.testing.assert_allclose(np.sqrt(np.mean(result**2, axis=1)), metric.wanted, rtol=0.06)  # half a dB
     # The remix plays at 65 dB SPL: an RMS of 1 is 6 dB more than the left ear's 0.5.
@@ -96,7 +96,7 @@ def test_the_settings_chosen_before_stay_if_nothing_beats_them() -> None:
         limiter=own,
         sample_rate=RATE,
         output_sample_rate=RATE,
-        closed_loop=ClosedLoop(metric, {"down_db": (0, 20)}),
+        closed_loop=Search(metric, {"down_db": (0, 20)}),
     )
     np.testing.assert_array_equal(result, own(4 * remixed, LISTENER, sample_rate=RATE))
 
@@ -107,7 +107,7 @@ def test_it_finds_what_haaqi_prefers() -> None:
     beat = np.exp(-6 * (time % 0.5)) * sum(np.sin(2 * np.pi * f * time) for f in (196, 523, 1046, 3136))
     remixed = np.stack([beat, beat]).astype(np.float32)
     before = amplify(remixed, LISTENER, sample_rate=RATE)
-    loop = ClosedLoop(Haaqi(RATE), {"most_db": (0, 30)}, generations=3, excerpt_s=1)
+    loop = Search(Haaqi(RATE), {"most_db": (0, 30)}, generations=3, excerpt_s=1)
     chosen = loop(Scale(most_db=0.0), before, LISTENER, sample_rate=RATE, level_of_rms_1_db_spl=[80.0, 80.0])
     gain_db = 20 * np.log10(np.abs(chosen).sum(axis=1) / np.abs(np.clip(before, -1, 1)).sum(axis=1))
     assert np.all(gain_db < -1)
@@ -132,13 +132,13 @@ def test_silence_needs_no_choice() -> None:
         limiter=Multiband(),
         sample_rate=RATE,
         output_sample_rate=RATE,
-        closed_loop=ClosedLoop(Haaqi(), {"ceiling_db": (-12, 0)}),
+        closed_loop=Search(Haaqi(), {"ceiling_db": (-12, 0)}),
     )
     np.testing.assert_array_equal(result, silence)
 
 
 def test_a_setting_of_several_numbers_is_searched_number_by_number() -> None:
-    loop = ClosedLoop(Haaqi(), {"trims_db": (-12, 12), "ceiling_db": (-12, 0)})
+    loop = Search(Haaqi(), {"trims_db": (-12, 12), "ceiling_db": (-12, 0)})
     limiter = Multiband(trims_db=(6, 0, 0, 0, 0, -24), ceiling_db=-3)
     start = loop.start(limiter)
     np.testing.assert_allclose(start, [0.75, 0.5, 0.5, 0.5, 0.5, 0, 0.75])
@@ -147,19 +147,19 @@ def test_a_setting_of_several_numbers_is_searched_number_by_number() -> None:
 
 def test_settings_that_a_limiter_does_not_have_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"does not fit the limiter HardClip .*choose limiter=multiband"):
-        ClosedLoop(Haaqi(), {"ceiling_db": (-12, 0)}).start(HardClip())
+        Search(Haaqi(), {"ceiling_db": (-12, 0)}).start(HardClip())
 
 
 def test_a_search_without_settings_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"closed_loop\.ranges is empty"):
-        ClosedLoop(Haaqi(), {})
+        Search(Haaqi(), {})
 
 
 @pytest.mark.parametrize("ends", [(-6, -6), (0, -12), (-np.inf, 0), (np.nan, 0)])
 def test_a_range_with_nothing_within_is_refused(ends: tuple[float, float]) -> None:
     told = rf"ranges\.ceiling_db=\[{ends[0]}, {ends[1]}\] should be .*; say ~closed_loop"
     with pytest.raises(ConfigError, match=told):
-        ClosedLoop(Haaqi(), {"slope": (0, 1), "ceiling_db": ends}).start(Multiband())
+        Search(Haaqi(), {"slope": (0, 1), "ceiling_db": ends}).start(Multiband())
 
 
 def test_the_search_finds_the_top_of_a_hill_whatever_the_others_do() -> None:

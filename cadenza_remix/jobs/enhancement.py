@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cadenza_remix import output, pipeline
 from cadenza_remix.amplify.base import Amplifier
-from cadenza_remix.closed_loop import ClosedLoop
+from cadenza_remix.closed_loop.base import ClosedLoop
 from cadenza_remix.datasets.challenge import MIXTURE, Music, check_given
 from cadenza_remix.demix.base import Separator, Stems
 from cadenza_remix.demix.correction import Correction
@@ -38,7 +38,7 @@ class Enhancement:
         mixture_blend: brings some of the mixture back into the remix, if it is to.
         amplifier: makes the remix audible.
         limiter: fits it into full scale.
-        closed_loop: chooses the limiter's settings, if it is to.
+        closed_loop: fits what the limiter gives to the ear, if it is to.
         sample_rate: Hz, of the music.
         output_sample_rate: Hz, of the enhanced signals.
         truncate: cut samples to 16 bits instead of rounding them.

@@ -30,12 +30,15 @@ def audible_segments(levels_db: Floats) -> npt.NDArray[np.intp]:
     return audible
 
 
+def cepstral_basis(bands: int) -> Floats:
+    """(bands, 6): cosines of unit length over the bands."""
+    basis = np.cos(np.outer(np.arange(bands), np.arange(N_CEPSTRAL)) * np.pi / (bands - 1))
+    return np.asarray(basis / np.linalg.norm(basis, axis=0, keepdims=True))
+
+
 def cepstra(levels_db: Floats) -> Floats:
     """(6, segments): the spectra's mel cepstra, each without its mean."""
-    n = len(levels_db)
-    basis = np.cos(np.outer(np.arange(n), np.arange(N_CEPSTRAL)) * np.pi / (n - 1))
-    basis /= np.linalg.norm(basis, axis=0, keepdims=True)
-    cepstrum = np.asarray(basis.T @ levels_db)
+    cepstrum = np.asarray(cepstral_basis(len(levels_db)).T @ levels_db)
     return np.asarray(cepstrum - cepstrum.mean(axis=1, keepdims=True))
 
 
@@ -80,6 +83,12 @@ def cepstral_correlation(reference_db: Floats, processed_db: Floats) -> float:
     return float(total / (len(MODULATION_EDGES_HZ) * (N_CEPSTRAL - 1)))
 
 
+def synchrony() -> Floats:
+    """(32,): how far the inner hair cells' firing follows the vibration."""
+    cutoff, order = SYNCHRONY_CUTOFF_HZ, 2 * SYNCHRONY_ORDER
+    return np.asarray(np.sqrt(cutoff**order / (cutoff**order + center_frequencies_hz() ** order)))
+
+
 def vibration_coherence(covariances: Floats, reference_mean_squares: Floats) -> float:
     """Coherence of the basilar membrane's vibration, weighted by the inner hair cells' synchrony.
 
@@ -94,9 +103,7 @@ def vibration_coherence(covariances: Floats, reference_mean_squares: Floats) -> 
     audible = audible_segments(levels_db)
     if len(audible) <= 1:
         return 0.0
-    cutoff, order = SYNCHRONY_CUTOFF_HZ, 2 * SYNCHRONY_ORDER
-    synchrony = np.sqrt(cutoff**order / (cutoff**order + center_frequencies_hz() ** order))
-    weights = np.where(levels_db[:, audible] > AUDIBLE_DB_SL, synchrony[:, np.newaxis], 0.0)
+    weights = np.where(levels_db[:, audible] > AUDIBLE_DB_SL, synchrony()[:, np.newaxis], 0.0)
     return float(np.sum(weights * covariances[:, audible]) / np.sum(weights))
 
 

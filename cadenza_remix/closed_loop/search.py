@@ -9,21 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from cadenza_remix.audio import Float, resample
+from cadenza_remix.closed_loop.evolution import evolve
 from cadenza_remix.errors import ConfigError
 from cadenza_remix.limit import Limiter
 from cadenza_remix.listener import Listener
 from cadenza_remix.metrics.base import Metric, score_each
-from cadenza_remix.search import evolve
 
 
 @dataclass(frozen=True)
-class ClosedLoop:
+class Search:
     """Searches a limiter's settings for each ear by the score of what it lets through.
 
-    The limited signal is scored against the same signal before the limiter, so nothing is needed but the
-    system's own output and the audiogram. The search hears the loudest excerpt; on the whole piece its result
-    has to beat the settings chosen before. The limiter must treat the ears apart, as `Multiband` does; one
-    that links them would be torn.
+    The search hears the loudest excerpt; on the whole piece its result has to beat the settings chosen
+    before. The limiter must treat the ears apart, as `Multiband` does; one that links them would be torn.
 
     Attributes:
         metric: gives `left_score` and `right_score`; the highest wins.
@@ -55,6 +53,10 @@ class ClosedLoop:
                     f"closed_loop.ranges.{name}=[{low}, {high}] should be a number and a higher one; say "
                     f"~closed_loop.ranges.{name} to keep the limiter's own."
                 )
+
+    def check(self, limiter: Limiter) -> None:
+        """Refuse a limiter that has no such settings."""
+        self.start(limiter)
 
     def start(self, limiter: Limiter) -> npt.NDArray[np.float64]:
         """(numbers,): the limiter's own settings within the ranges, 0 to 1.
@@ -132,7 +134,7 @@ class ClosedLoop:
         sample_rate: int,
         level_of_rms_1_db_spl: Sequence[float],
     ) -> npt.NDArray[Float]:
-        """Limit a `(2, samples)` signal with the settings that are best for each ear; see `Limiter`."""
+        """Limit a `(2, samples)` signal with the settings that are best for each ear; see `ClosedLoop`."""
         as_it_is = limiter(amplified, listener, sample_rate=sample_rate)
         if np.abs(amplified).max() <= 1:
             return as_it_is
