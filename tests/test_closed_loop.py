@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cadenza_remix.search import evolve
 
+from cadenza_remix.closed_loop.evolution import evolve
 from cadenza_remix.closed_loop.search import Search, loudest
 from cadenza_remix.errors import ConfigError
 from cadenza_remix.limit import HardClip, Multiband, Scale

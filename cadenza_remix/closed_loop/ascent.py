@@ -153,10 +153,12 @@ def smoothed_spectrum(signal: NDArray[Float], sample_rate: int) -> NDArray[np.fl
 
 def weighted(signal: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """A signal with its spectrum weighted."""
-    return torch.fft.irfft(torch.fft.rfft(signal) * weights, len(signal))
+    filtered: torch.Tensor = torch.fft.irfft(torch.fft.rfft(signal) * weights, len(signal))
+    return filtered
 
 
 def unit_rms(signal: torch.Tensor) -> torch.Tensor:
     """A signal scaled to an RMS of 1; silence stays silence."""
-    rms: torch.Tensor = signal.square().mean().sqrt()
-    return signal / rms.clamp(min=torch.finfo(signal.dtype).tiny)
+    rms: torch.Tensor = torch.linalg.vector_norm(signal) / len(signal) ** 0.5
+    scaled: torch.Tensor = signal / rms.clamp(min=torch.finfo(signal.dtype).tiny)
+    return scaled

@@ -129,12 +129,13 @@ class Similarity:
                 torch.from_numpy(features.audible_segments(part.double().numpy()))
                 for part in self._parts(self._reference.envelopes_db)
             ]
-            self._modulations = self._modulations_of(self._reference.envelopes_db)
             self._powers = self._powers_of(self._reference.vibrations)
             self._weights = [
                 band.synchrony * (power.sqrt() > features.AUDIBLE_DB_SL)
                 for band, power in zip(self._bands, self._powers, strict=True)
             ]
+            if self.is_defined:
+                self._modulations = self._modulations_of(self._reference.envelopes_db)
 
     @property
     def is_defined(self) -> bool:
