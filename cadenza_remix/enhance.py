@@ -33,8 +33,6 @@ def enhance(run: Run) -> bool:
     blend = build(settings.mixture_blend, "mixture_blend") if settings.mixture_blend else None
     amplifier, limiter = build(settings.amplifier, "amplifier"), build(settings.limiter, "limiter")
     closed_loop = build(settings.closed_loop, "closed_loop") if settings.closed_loop else None
-    if closed_loop:
-        closed_loop.check(limiter)  # before any work
     if run.is_demo:
         from cadenza_remix import demo
 

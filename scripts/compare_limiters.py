@@ -25,8 +25,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from scipy.signal import firwin, oaconvolve
 
 from cadenza_remix import audio, pipeline
@@ -34,7 +32,6 @@ from cadenza_remix.amplify.base import Amplifier
 from cadenza_remix.amplify.compressor import Compressed
 from cadenza_remix.closed_loop.ascent import Ascent
 from cadenza_remix.closed_loop.base import ClosedLoop
-from cadenza_remix.config import CONF
 from cadenza_remix.datasets import metadata
 from cadenza_remix.demix.base import SOURCES
 from cadenza_remix.hrtf import Head
@@ -90,7 +87,6 @@ class Method(NamedTuple):
 
 
 COMPRESSOR = Compressed(pipeline.REFERENCE_AMPLIFIER)
-SEARCH = instantiate(OmegaConf.load(CONF / "closed_loop/haaqi.yaml"), metric=Haaqi())
 CANDIDATES = {  # among which the leave-one-song-out table chooses
     "multiband": Multiband(),
     "multiband, ceiling −5 dB": Multiband(ceiling_db=-5),
@@ -114,7 +110,6 @@ METHODS: Mapping[str, Method] = {
     "ascent": Method(Multiband(), closed_loop=Ascent()),
     "ascent, 30 steps": Method(Multiband(), closed_loop=Ascent(steps=30)),
     "ascent from a hard clip": Method(HardClip(), closed_loop=Ascent()),
-    "search": Method(Multiband(), closed_loop=SEARCH),
 }
 
 

@@ -145,7 +145,7 @@ ARGUMENTS = (
     "runs=[exp/a,exp/b]",
     "evaluate.small_test=true",
     "experiment=oracle",
-    "closed_loop=haaqi",
+    "closed_loop=ascent",
     "name='a, b'",
     "executor.workers=2",
 )

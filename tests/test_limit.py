@@ -243,19 +243,6 @@ def test_a_slope_without_a_water_line_is_refused(slope: float) -> None:
         Multiband(slope=slope)
 
 
-def test_trims_are_one_for_each_frequency() -> None:
-    with pytest.raises(ConfigError, match=r"limiter\.trims_db has 2 numbers; give 6, for 200, .* 8000 Hz"):
-        Multiband(trims_db=(0.0, 3.0))
-
-
-def test_a_trim_reaches_its_frequency_only() -> None:
-    low, high = 0.9 * np.sin(2 * np.pi * 500 * TIME), 0.2 * np.sin(2 * np.pi * 4000 * TIME)
-    trimmed = Multiband(trims_db=(0, 0, 0, 0, -6, 0), ceiling_db=0)
-    result = limited(trimmed, np.stack([low + high] * 2))[1]
-    tones = [2 * np.abs(np.exp(-2j * np.pi * f * TIME) @ result) / len(TIME) for f in (500, 4000)]
-    np.testing.assert_allclose(20 * np.log10(np.divide(tones, (0.9, 0.2))), [0, -6], atol=0.3)
-
-
 def test_slow_gains_bring_the_level_to_the_ceiling() -> None:
     powers = np.full((300, 40), 0.1)  # 4 in sum
     steady = Multiband(ceiling_db=-8).level_gains(powers, FilterBank(RATE), most_db=30.0)

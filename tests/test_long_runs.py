@@ -53,7 +53,7 @@ def test_killed_at_random_moments_the_same_command_ends_with_the_same_files(tmp_
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the process in /proc")
 @pytest.mark.parametrize("moment", ["settings", "work"])
 def test_an_interruption_is_one_sentence(challenge: Path, tmp_path: Path, moment: str) -> None:
-    arguments = ["enhance", f"path.root={challenge}", "separator=none", "closed_loop=haaqi"]
+    arguments = ["enhance", f"path.root={challenge}", "separator=none", "closed_loop=ascent"]
     process = subprocess.Popen(
         [sys.executable, "-m", "cadenza_remix", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )

@@ -1,4 +1,4 @@
 """Fitting the limiter to the music by what the listener's ear makes of the result.
 
-`base` says what a closed loop is; `search` looks for settings of the limiter, `ascent` changes the signal.
+`base` says what a closed loop is; `ascent` is the one there is.
 """

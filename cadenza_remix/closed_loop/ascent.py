@@ -68,9 +68,6 @@ class Ascent:
                 "should be longer than two overlaps, and these above 0."
             )
 
-    def check(self, limiter: Limiter) -> None:
-        """Any limiter will do."""
-
     def __call__(
         self,
         limiter: Limiter,

@@ -17,10 +17,6 @@ from cadenza_remix.listener import Listener
 class ClosedLoop(Protocol):
     """Limits amplified music so that it sounds as much as possible as if it had not been limited."""
 
-    def check(self, limiter: Limiter) -> None:
-        """Raise a ConfigError if it cannot work with a limiter."""
-        ...
-
     def __call__(
         self,
         limiter: Limiter,

@@ -8,7 +8,6 @@ inaudible again. So, per ear:
 2. Loud bands are slowly turned down while the level is too high, the loudest most: gains averaged over a
    second keep the modulations by which quality is judged (20 to 125 Hz; Kates & Arehart 2016), and do not
    pump. An ear that hears little above its threshold is turned down less.
-   Trims may tilt the spectrum before; no rule says which help, but a search by HAAQI finds them.
 3. What still exceeds full scale goes to another limiter, by default the one that clips with the least audible
    error.
 
@@ -16,7 +15,6 @@ References:
     Kates & Arehart (2016): The Hearing-Aid Audio Quality Index (HAAQI). IEEE/ACM TASLP 24(2), 354–365.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,7 +33,6 @@ from cadenza_remix.listener import Audiogram, Listener
 Floats = npt.NDArray[np.float64]
 
 SILENCE = 1e-20  # power that stands for none
-TRIMS_HZ = (200, 500, 1000, 2000, 4000, 8000)
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,6 @@ class Multiband:
             `PerceptualClip`, since what lies just below the threshold comes above it in louder moments.
         peak_drive_db: peaks this far over full scale are left to the later steps by the first.
         price: the most that the first step may pay, in dB² for all the power there is.
-        trims_db: gains at `TRIMS_HZ` before the second step, joined by lines over the logarithm of frequency.
         ceiling_db: RMS re full scale above which the second step acts.
         slope: of loud bands' levels over the water line, how many dB the second step takes per dB.
         smoothing_s: length of the window that levels are averaged over.
@@ -56,13 +52,12 @@ class Multiband:
         final: the limiter of the last step.
 
     Raises:
-        ConfigError: if `slope` is not above 0 and at most 1, or `trims_db` of another length.
+        ConfigError: if `slope` is not above 0 and at most 1.
     """
 
     level_of_rms_1_db_spl: float = 86.0
     peak_drive_db: float = 18.0
     price: float = 50.0
-    trims_db: Sequence[float] = (0.0,) * len(TRIMS_HZ)
     ceiling_db: float = -6.0
     slope: float = 0.15
     smoothing_s: float = 1.0
@@ -71,14 +66,9 @@ class Multiband:
     final: Limiter = field(default_factory=PerceptualClip)
 
     def __post_init__(self) -> None:
-        """Refuse a slope that no water line belongs to, and trims too few or many."""
+        """Refuse a slope that no water line belongs to."""
         if not 0 < self.slope <= 1:
             raise ConfigError(f"limiter.slope is {self.slope}; give a number above 0, at most 1.")
-        if len(self.trims_db) != len(TRIMS_HZ):
-            raise ConfigError(
-                f"limiter.trims_db has {len(self.trims_db)} numbers; give {len(TRIMS_HZ)}, for "
-                f"{', '.join(map(str, TRIMS_HZ))} Hz."
-            )
 
     def __call__(self, signal: NDArray[Float], listener: Listener, *, sample_rate: int) -> NDArray[Float]:
         """Limit a `(2, samples)` signal to |y| ≤ 1; an ear within full scale comes back unchanged."""
@@ -99,16 +89,10 @@ class Multiband:
         fixed = np.ones(len(mean))
         if allowed < 1:
             fixed = 10 ** (-cheapest_attenuations_db(levels_db, mean, share=allowed, price=self.price) / 20)
-        fixed *= 10 ** (self.trims_of_bands_db(bank) / 20)
         mean_levels_db = sensation_levels_db(mean, audiogram, bank, self.level_of_rms_1_db_spl)
         most_db = self.audible_share * audible_mean_db(mean_levels_db)
         slow = self.level_gains(powers * fixed**2, bank, most_db)
         return bank.amplified(ear, 10 ** (self.drive_db / 20) * fixed * slow)
-
-    def trims_of_bands_db(self, bank: FilterBank) -> Floats:
-        """(bands,): the trims."""
-        centers_hz = bank.means(bank.frequencies_hz())
-        return np.interp(np.log(centers_hz), np.log(TRIMS_HZ), self.trims_db)
 
     def level_gains(self, powers: Floats, bank: FilterBank, most_db: float) -> Floats:
         """Slow gains that bring (frames, bands) powers under the ceiling, by at most `most_db`."""
