@@ -308,6 +308,12 @@ def test_stems_made_elsewhere_have_scales(commands: Commands, challenge: Path) -
     assert Path("exp/conf/correction/stems_theirs_scales.yaml").is_file()
 
 
+def test_nothing_is_written_beside_a_folder_that_was_named(commands: Commands) -> None:
+    told = commands("fit", more=("stems=true", "path.exp_folder=results"))
+    assert "results/conf/correction/stems_true_scales.yaml" in told
+    assert not Path("conf").exists()
+
+
 def test_the_next_command_has_the_settings_of_the_corrections_before(commands: Commands) -> None:
     told = commands("fit", more=("stems=true", "correction=[residual]", "correction.residual.ratio=0.25"))
     (following,) = re.findall(r"^Next: cadenza-remix enhance (.*)$", told, re.M)
