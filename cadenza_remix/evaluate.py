@@ -84,7 +84,7 @@ def tell_of_other_choices(run: Run, folder: Path) -> None:
 
     typed = {override.partition("=")[0] for override in overrides()}
     made_with = claimed(folder, "enhance")
-    for group in typed & run.choices.keys() & made_with.keys():
+    for group in sorted(typed & run.choices.keys() & made_with.keys()):
         asked, made = (f"{group}={choices[group] or 'null'}" for choices in (run.choices, made_with))
         if asked != made:
             print(f"evaluate: {folder} was made with {made}; {asked} is for enhance, and changes no score.")

@@ -35,7 +35,7 @@ def explain(error: Exception) -> str:
     if ambiguous:
         return (
             f"{ambiguous[1]} is several values; write a list in brackets, or quote a comma twice, "
-            "'key=\"a,b\"', or do each in turn by -m right after the command."
+            "'key=\"a,b\"', or do each in turn by -m."
         )
     no_choice = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", told)
     if no_choice:

@@ -235,7 +235,7 @@ class Leaky:
         low = np.cumsum(mixture, axis=1, dtype=np.float32) * np.float32(0.01)
         return {source: low if self.part == "low" else mixture - low for source in self.sources}
 """
-AT = ("--config-dir", "my_conf")  # last, as Python's parser wants all keys in one place
+AT = ("--config-dir", "my_conf")
 MINE = ("fit.what=shares", "fit.members=[low,high]", *AT)
 
 
