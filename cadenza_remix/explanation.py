@@ -66,8 +66,8 @@ def _objection(error: Exception, told: str) -> str:
 
 
 def _no_choice(group: str, name: str, told: str) -> str:
-    if "/" in name:  # Hydra looks for the choice of a group beside the file that lists it
-        inner, _, chosen = name.partition("/")
+    inner, _, chosen = name.partition("/")
+    if inner in GROUPS:  # Hydra looks for the choice of a group beside the file that lists it
         return f"In a file of {group}, the choice of another group is written override /{inner}: {chosen}."
     listed = re.search(r"Available options in '\w+':\n((?:\t.*\n?)+)", told)
     there = listed[1].split() if listed else sorted(path.stem for path in (CONF / group).glob("*.yaml"))

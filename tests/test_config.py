@@ -161,7 +161,8 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
             "executor.timeout_s=60 must be more than 0",
         ),
         (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
-        (["enhence"], "there is no command 'enhence'"),
+        (["enhence"], "there is no command 'enhence'; did you mean enhance?"),
+        (["help"], "there is no command 'help'; choose one of prepare, enhance, "),
     ],
 )
 def test_wrong_input_is_one_sentence(tmp_path: Path, arguments: list[str], told: str) -> None:
