@@ -1,6 +1,7 @@
 """The `cadenza-remix` program: one command, or the whole demo."""
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def main() -> None:
     elif arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         name = arguments[0]
         if name not in COMMANDS:
-            sys.exit(f"error: there is no command {name!r}; choose one of {', '.join(COMMANDS)}.")
+            similar = get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {similar[0]}?" if similar else f"choose one of {', '.join(COMMANDS)}."
+            sys.exit(f"error: there is no command {name!r}; {hint}")
         run(name, arguments[1:])
     else:
         for stage in STAGES:

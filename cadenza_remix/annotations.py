@@ -6,8 +6,9 @@ computation.
 
 import inspect
 import types
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from enum import Enum
 from pathlib import Path
 from pydoc import ErrorDuringImport, locate
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -32,8 +33,8 @@ def wrong_values(node: Mapping[str, Any], key: str) -> Iterator[str]:
     """
     hints = _hints(node[TARGET])
     for name, value in node.items():
-        if name in hints and not _fits(value, hints[name]):
-            yield f"{key}.{name} is {value!r}; give {_told(hints[name])}."
+        if name in hints and not fits(value, hints[name]):
+            yield f"{key}.{name} is {value!r}; give {expected(hints[name])}."
         for inner_key, inner in _nodes_in(value, f"{key}.{name}"):
             yield from wrong_values(inner, inner_key)
 
@@ -71,24 +72,26 @@ def _hints(target: str) -> dict[str, Any]:
     return (get_type_hints(returned) if is_dataclass(returned) else {}) | hints
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def fits(value: Any, hint: Any) -> bool:
     """Whether a value that YAML can hold may stand for a declared type."""
     kind, inner = get_origin(hint) or hint, get_args(hint)
     if kind in (Union, types.UnionType):
-        return any(_fits(value, one) for one in inner)
+        return any(fits(value, one) for one in inner)
     if kind in PLAIN:
         # To Python a truth value is a whole number too.
         return isinstance(value, PLAIN[kind][1]) and (kind is bool or not isinstance(value, bool))
     if _is_node(value) or not inspect.isclass(kind):
         return True
+    if issubclass(kind, Enum):
+        return isinstance(value, str) and value in kind.__members__
     if issubclass(kind, Mapping):
         each = inner[1] if inner else Any
-        return isinstance(value, Mapping) and all(_fits(one, each) for one in value.values())
+        return isinstance(value, Mapping) and all(fits(one, each) for one in value.values())
     if issubclass(kind, Collection):
         listed = isinstance(value, Collection) and not isinstance(value, str | Mapping)
         if not listed:
             return False
-        return all(map(_fits, value, _inner(kind, inner, len(value))))
+        return all(map(fits, value, _inner(kind, inner, len(value))))
     return not _is_component(kind)
 
 
@@ -104,18 +107,26 @@ def _is_component(kind: type) -> bool:
     return is_dataclass(kind) or getattr(kind, "_is_protocol", False)
 
 
-def _told(hint: Any) -> str:
-    """A declared type in a user's words."""
+def expected(hint: Any) -> str:
+    """What a declared type takes, in a user's words."""
     kind, inner = get_origin(hint) or hint, get_args(hint)
     if kind in (Union, types.UnionType):
-        return " or ".join(_told(one) for one in inner)
+        return _either(expected(one) for one in inner)
     if kind in PLAIN:
         return PLAIN[kind][0]
+    if issubclass(kind, Enum):
+        return _either(kind.__members__)
     if issubclass(kind, Mapping):
-        return "named values" + (f", each {_told(inner[1])}" if inner[1:] not in ((), (Any,)) else "")
+        return "named values" + (f", each {expected(inner[1])}" if inner[1:] not in ((), (Any,)) else "")
     if issubclass(kind, Collection):
-        elements = [_told(one) for one in _inner(kind, inner, 1)]
+        elements = [expected(one) for one in _inner(kind, inner, 1)]
         return "a list" + (
             f", {'each ' if len(elements) == 1 else ''}{' and '.join(elements)}" if inner else ""
         )
     return f"a component, a node with {TARGET}"
+
+
+def _either(words: Iterable[str]) -> str:
+    *first, last = words
+    joined = ", ".join(first)
+    return f"{joined}{',' if 'each' in joined else ''} or {last}" if first else last

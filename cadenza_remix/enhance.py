@@ -47,7 +47,7 @@ def enhance(run: Run) -> bool:
         "split": settings.split,
         "stems": settings.stems,
         "separator": identity(settings.separator, separator) if separated else None,
-        "correction": {"in_order": list(corrected), **corrected} if corrected else None,
+        "correction": {"in order": list(corrected), **corrected} if corrected else None,
         "mixture_blend": settings.mixture_blend,
         "amplifier": settings.amplifier,
         "limiter": settings.limiter,

@@ -1,6 +1,9 @@
 """What can go wrong, said in one sentence: the value, what was expected, and the remedy."""
 
+import errno
+
 LONGEST_MESSAGE = 1000  # characters
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class CadenzaError(Exception):
@@ -20,6 +23,15 @@ class CadenzaError(Exception):
 
 class ConfigError(CadenzaError):
     """A setting is missing, misspelt or contradicts another one."""
+
+
+class OtherSettingsError(ConfigError):
+    """A folder was begun with other settings."""
+
+    def __init__(self, told: str, key: str) -> None:
+        """`key` is the first that differs."""
+        super().__init__(told)
+        self.key = key
 
 
 class MetadataError(CadenzaError):

@@ -1,12 +1,11 @@
 """Score enhanced signals against the ideal remix."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cadenza_remix.config import Run, build, command, decisive, flatten, named
+from cadenza_remix.config import Run, build, command, decisive, flatten, named, overrides
 from cadenza_remix.parallel import import_early
 from cadenza_remix.settings import Settings
 
@@ -83,10 +82,11 @@ def tell_of_other_choices(run: Run, folder: Path) -> None:
     """Say which choices of the user's the signals were not made with; they are for `enhance`."""
     from cadenza_remix.ledger import claimed
 
+    typed = {override.partition("=")[0] for override in overrides()}
     made_with = claimed(folder, "enhance")
-    for group in ("separator", "amplifier", "limiter"):
-        asked, made = (f"{group}={name}" for name in (run.choices.get(group), made_with.get(group)))
-        if asked in sys.argv and made_with.get(group) and asked != made:
+    for group in sorted(typed & run.choices.keys() & made_with.keys()):
+        asked, made = (f"{group}={choices[group] or 'null'}" for choices in (run.choices, made_with))
+        if asked != made:
             print(f"evaluate: {folder} was made with {made}; {asked} is for enhance, and changes no score.")
 
 

@@ -80,7 +80,7 @@ def fit(run: Run) -> bool:
         "stems": settings.stems,
         "fit.what": settings.fit.what.name,
         "separators": {name: identity(nodes[name], each) for name, each in separators.items()},
-        "correction": {"in_order": list(settings.correction), **settings.correction},
+        "correction": {"in order": list(settings.correction), **settings.correction},
         "sample_rate": settings.sample_rate,
     }
     with filling(
@@ -227,13 +227,15 @@ def _fit(what: Fitted, separators: Mapping[str, "Separator"], sources: Sequence[
 
 
 def _choice_file(settings: Settings) -> Path:
-    """Where the choice goes: among the user's own ones, else beside all runs.
+    """Where the choice goes: among the user's own ones, beside all runs, or into the folder that was named.
 
     Raises:
         ConfigError: if it would take the place of another choice.
     """
     group = "separator" if settings.fit.what is Fitted.shares else "correction"
-    name, folder = str(settings.name), own_choices() or settings.path.exp_folder.parent / "conf"
+    name, run = str(settings.name), settings.path.exp_folder
+    among_runs = run == Path("exp", name)  # of a folder that the user names, nothing is known around it
+    folder = own_choices() or (run.parent if among_runs else run) / "conf"
     if not re.fullmatch(r"[^\W\d][\w-]*", name) or name.lower() in NO_TEXT:
         raise ConfigError(
             f"name={name}; expected a word, as {group}={name} is to be typed: give another name=."

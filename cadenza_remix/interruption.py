@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from cadenza_remix.errors import DISK_ERRORS
+
 EXIT_INTERRUPTED = 130
 EXIT_UNHEARD = 1
 TOLD = "Interrupted; the same command continues where this one stopped."
@@ -15,22 +17,42 @@ TOLD = "Interrupted; the same command continues where this one stopped."
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Leave with one sentence and exit code 130 where somebody interrupts; silently where nobody reads on."""
+    """Leave with one sentence where somebody interrupts or a disk is full; silently where nobody reads on."""
     _handle_by(_leave)
     try:
-        yield
-        sys.stdout.flush()
+        try:
+            yield
+        finally:  # what Python would do later, and tell of in its own words
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print(TOLD, file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         leave_unheard()
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        leave_full(error)
 
 
 def leave_unheard() -> NoReturn:
     """Leave where nobody reads on, as `head` does when it has enough."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still has to write
+    _drop_output()
     sys.exit(EXIT_UNHEARD)
+
+
+def leave_full(error: OSError) -> NoReturn:
+    """Leave where a disk takes nothing more, be it what is printed."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+    sys.exit(f"error: Nothing more can be written ({error}); free the disk, or write or print elsewhere.")
+
+
+def _drop_output() -> None:
+    """Nothing takes what Python still has to print."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def work_begins() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cadenza_remix import __version__
-from cadenza_remix.errors import ConfigError
+from cadenza_remix.errors import OtherSettingsError
 from cadenza_remix.lock import locked
 from cadenza_remix.output import write_text
 
@@ -139,15 +139,16 @@ def claim(
         when_changed: takes back what was made with other settings, before the new ones stand there.
 
     Raises:
-        ConfigError: naming the keys that changed since the folder was begun.
+        OtherSettingsError: naming the keys that changed since the folder was begun.
     """
     with locked(folder, "manifest", wait_s=60):  # the tasks of a cluster begin together
         manifest = _read_manifest(folder)
         changed = _changes(manifest.get(command, settings), settings)
         if changed and not overwrite:
-            raise ConfigError(
-                f"{folder} was begun with other settings ({'; '.join(changed)}); choose another name=, "
-                "or overwrite=true to redo it."
+            raise OtherSettingsError(
+                f"{folder} was begun with other settings ({'; '.join(changed.values())}); choose another "
+                "name=, or overwrite=true to redo it.",
+                next(iter(changed)),
             )
         if changed:
             when_changed()
@@ -156,7 +157,7 @@ def claim(
         write_text(folder / MANIFEST, text)
 
 
-def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
     """What changed, in the words of the user: another choice hides what that changes."""
     keys = sorted({*before, *now})
     names = [key for key in keys if any(other.startswith(f"{key}.") for other in keys)]
@@ -166,7 +167,7 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         name for name in names if name in differ and any(key.startswith(f"{name}.") for key in decisive)
     ]
     told = chosen + [key for key in decisive if not key.startswith(tuple(f"{name}." for name in chosen))]
-    return [f"{key} was {as_typed(before.get(key))}, now {as_typed(now.get(key))}" for key in told]
+    return {key: f"{key} was {as_typed(before.get(key))}, now {as_typed(now.get(key))}" for key in told}
 
 
 def as_typed(value: Any) -> str:

@@ -1,6 +1,5 @@
 """Stage 6: where an enhanced signal lives; 16-bit FLAC, written and read back."""
 
-import errno
 import io
 import os
 import re
@@ -18,7 +17,7 @@ import soundfile
 
 from cadenza_remix import held
 from cadenza_remix.audio import read, read_header
-from cadenza_remix.errors import AudioError, NothingWritableError, OutputError
+from cadenza_remix.errors import DISK_ERRORS, AudioError, NothingWritableError, OutputError
 from cadenza_remix.processes import birth, machine
 from cadenza_remix.scenes import Pair
 
@@ -26,7 +25,6 @@ FULL_SCALE = 32768  # 16-bit steps that make up an amplitude of 1
 ENHANCED = "enhanced_signals"
 UNIX = 3  # in the ZIP format
 PARTIAL = re.compile(r"\.([\w-]+)\.(\d+)\.part")  # the end of a name: whose it is
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 ABANDONED_AFTER_S = 3600  # when another machine wrote it; no write takes so long
 
 

@@ -1,13 +1,40 @@
 """What the settings are called and what type they have; conf/config.yaml says what they do."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from cadenza_remix.errors import ConfigError
 
 REQUEUED_WITHIN_S = 240.0  # longer than `lock.STALE_AFTER_S`
+RATES_HZ = (8000, 384000)  # as in `audio`, which is too heavy to be imported here
+RANGES = {
+    "sample_rate": RATES_HZ,
+    "remix_sample_rate": RATES_HZ,
+    "HAAQI_sample_rate": (8000, 192000),  # as in `metrics.rates`
+    "nalr.nfir": (2, 1000),  # the filters are designed on a grid of 1024
+    "executor.workers": (0, 1000),
+    "executor.threads": (1, 1000),
+}
+
+RENAMED_KEYS = {
+    "separator.model": "separator=NAME, such as separator=hdemucs or separator=openunmix",
+    "separator.device": "device=NAME, such as device=cpu or device=cuda:0",
+    "apply_compressor": "amplifier=nalr_compressor",
+    "compressor": "amplifier=nalr_compressor: its threshold, attenuation, attack_ms, release_ms, "
+    "rms_window_s",
+    "soft_clip": "limiter=tanh for true, limiter=hard_clip for false",
+    "nalr.sample_rate": "sample_rate",
+    "evaluate.batch": "shard.index, and merge at the end",
+    "evaluate.batch_size": "shard.count, and merge at the end",
+    "path.scene_file": "path.scenes_file",
+    "path.head_positions_file": "path.head_loudspeaker_positions_file",
+    "path.tracklist_file": "nothing, as the tracks are those of the scene list",
+    "scene.number_scenes_per_song": "prepare.scenes_per_song",
+    "scene_listener.number_listeners_per_scene": "prepare.listeners_per_scene",
+}
 
 
 @dataclass
@@ -139,6 +166,18 @@ class ExecutorSettings:
     threads: int
     timeout_s: float | None
 
+    def check(self) -> None:
+        """Refuse a limit of time that nobody could keep.
+
+        Raises:
+            ConfigError: if it is none, or there is no process that could be stopped.
+        """
+        if self.timeout_s is not None and (self.workers == 0 or self.timeout_s <= 0):
+            raise ConfigError(
+                f"executor.timeout_s={self.timeout_s:g} must be more than 0, and needs a process that can be "
+                "stopped: add executor=processes, or leave it out."
+            )
+
 
 @dataclass
 class Settings:
@@ -173,3 +212,47 @@ class Settings:
     separator: Any = None  # chosen by the user or an experiment
     mixture_blend: Any = None  # likewise
     closed_loop: Any = None  # likewise
+
+    def check(self) -> None:
+        """Refuse numbers that cannot be.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        for key, (low, high) in RANGES.items():
+            value = attrgetter(key)(self)
+            if value is not None and not low <= value <= high:
+                raise ConfigError(f"{key} is {value}; give a whole number from {low} to {high}.")
+        self.executor.check()
+        self.shard.check()
+
+
+COMPONENTS = tuple(each.name for each in fields(Settings) if each.type is Any)
+GROUPS = (*COMPONENTS, "correction", "executor", "experiment")  # all that is chosen by name
+
+
+def all_keys(schema: type = Settings, prefix: str = "") -> list[str]:
+    """The dotted names of all settings."""
+    names = []
+    for each in fields(schema):
+        name = f"{prefix}{each.name}"
+        nested = isinstance(each.type, type) and is_dataclass(each.type)
+        names += all_keys(each.type, f"{name}.") if nested else [name]  # type: ignore[arg-type]
+    return names
+
+
+def declared_type(key: str) -> Any:
+    """The type that a setting has by its dotted name, a dataclass for several; None if there is none."""
+    declared: Any = Settings
+    for name in key.split("."):
+        inner = fields(declared) if is_dataclass(declared) else ()
+        declared = next((each.type for each in inner if each.name == name), None)
+    return declared
+
+
+def renamed(key: str) -> str | None:
+    """What to say instead of a key of the reference recipe; None if it is not one that changed."""
+    for old, new in RENAMED_KEYS.items():
+        if key == old or key.startswith(f"{old}."):
+            return f"{key} is a key of the reference recipe; say instead: {new}."
+    return None

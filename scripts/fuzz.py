@@ -60,7 +60,7 @@ from cadenza_remix.demix.weights import read_tensors
 from cadenza_remix.errors import CadenzaError
 from cadenza_remix.jobs.lists import write_scene_listeners, write_scenes
 from cadenza_remix.jobs.stem_cache import StemCache
-from cadenza_remix.settings import Settings
+from cadenza_remix.settings import all_keys
 from cadenza_remix.shards import merge_tables
 
 TIME_LIMIT_S = 30.0  # a case takes some milliseconds, on a busy machine a hundred times that
@@ -674,7 +674,7 @@ def hostile_pickle(content: bytes, rng: random.Random) -> bytes:
 def hostile_words(content: bytes, rng: random.Random) -> bytes:
     """The same arguments, some with another value, key or prefix."""
     words = rng.sample(content.decode().split("\n"), rng.randint(1, 4))
-    keys = [*config._keys(Settings), "hydra.run.dir", "nowhere", ""]
+    keys = [*all_keys(), "hydra.run.dir", "nowhere", ""]
     for _ in range(rng.randint(1, 2)):
         index = rng.randrange(len(words))
         key, _, value = words[index].partition("=")

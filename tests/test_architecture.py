@@ -39,6 +39,9 @@ DRIVERS = (
     "haaqi",
     "demo",
     "config",
+    "arguments",
+    "explanation",
+    "naming",
     "help",
 )
 

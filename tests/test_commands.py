@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -286,8 +287,33 @@ def test_another_configuration_is_not_mixed_into_a_folder(challenge: Path, comma
     assert signal.read_bytes() != before
     few = ("separator=none", "evaluate.small_test=true")
     assert " was made with " not in commands("evaluate", more=few)
-    told = commands("evaluate", more=(*few, "limiter=hard_clip"))
+    told = commands("evaluate", more=(*few, "limiter=hard_clip", "amplifier=nalr", "correction=[residual]"))
     assert "exp/none was made with limiter=tanh; limiter=hard_clip is for enhance" in told
+    assert "exp/none was made with correction=null; correction=[residual] is for enhance" in told
+    assert "amplifier" not in told
+
+
+def test_variants_in_a_sweep_are_told_to_have_names_and_how(challenge: Path, commands: Commands) -> None:
+    few = ("separator=none", "evaluate.small_test=true")
+    sweep = (*few, "limiter=tanh,hard_clip", "-m")
+    told = commands("enhance", expect=1, more=sweep)
+    (name,) = set(re.findall("Of a sweep, each variant wants its own, such as '(name=.*)'", told))
+    commands("enhance", more=(*sweep, name))
+    for limiter in ("tanh", "hard_clip"):
+        assert (challenge.parent / f"exp/none_{limiter}/enhanced_signals").is_dir()
+    told = commands("enhance", expect=1, more=(*few, "limiter=tanh", "nalr.nfir=200,220", "-m", "name=mine"))
+    assert "such as 'name=mine_${amplifier.nfir}'" in told
+
+
+def test_a_correction_may_have_any_name_and_the_order_counts(challenge: Path, commands: Commands) -> None:
+    (challenge.parent / "my_conf/correction").mkdir(parents=True)
+    (challenge.parent / "my_conf/correction/in_order.yaml").write_text(
+        "in_order: {_target_: cadenza_remix.demix.correction.Residual, into: other, ratio: 0.5}"
+    )
+    mine = ("separator=none", "limiter=hard_clip", "--config-dir", "my_conf")
+    commands("enhance", more=(*mine, "correction=[in_order,consistency]"))
+    told = commands("enhance", expect=1, more=(*mine, "correction=[consistency,in_order]"))
+    assert "correction was [in_order,consistency], now [consistency,in_order]" in told
 
 
 def test_changed_input_is_done_again(challenge: Path, commands: Commands) -> None:

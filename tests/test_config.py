@@ -1,5 +1,6 @@
 """What a user types: it is understood, or refused in one sentence before any work starts."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -8,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cadenza_remix import __version__, audio, config
+from cadenza_remix import __version__, audio, settings
 from cadenza_remix.amplify.nalr import Nalr
-from cadenza_remix.config import RENAMED_KEYS, _keys, renamed
+from cadenza_remix.config import Run, command
 from cadenza_remix.listener import Listener
 from cadenza_remix.metrics import rates
-from cadenza_remix.settings import Settings
+from cadenza_remix.settings import RENAMED_KEYS, all_keys, renamed
 
 HEAVY = ("numpy", "scipy", "torch", "pandas", "numba", "soundfile")
 
@@ -38,21 +39,48 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
     [
         (["enhance", "path.rot=x"], "There is no key path.rot; did you mean path.root?"),
         (["enhance", "nalr.nfri=3"], "did you mean nalr.nfir?"),
-        (["enhance", "nalr.nfir=abc"], "could not be converted to Integer"),
+        (["enhance", "nalr.nfir=abc"], "nalr.nfir is 'abc'; give a whole number."),
+        (["enhance", "sample_rate=44.1"], "sample_rate is 44.1; give a whole number."),
+        (["enhance", "keep_stems=maybe"], "keep_stems is 'maybe'; give true or false."),
+        (["enhance", "path=3"], "it holds several keys, so set one, such as path.root="),
+        (
+            ["fit", "fit.what=share"],
+            "is 'share'; give scales, mixer or shares; did you mean shares?",
+        ),
+        (["fit", "fit.members=spectral"], "or null, such as fit.members=[spectral]."),
         (["enhance", "+colour=red"], "There is no key colour"),
         (["enhance", "shard.index=4", "shard.count=4"], "shard.index=4 of shard.count=4; expected 0 to 3"),
         (["enhance", "shard.index=-1"], "shard.index=-1 of shard.count=1; expected 0 to 0"),
         (["prepare", "shard.count=0"], "shard.count=0; expected 1 or more"),
-        (["evaluate", "shard.index=second"], "shard.index=second (Value 'second'"),
-        (["enhance", "shard.index=${oc.env:NOT_SET_TASK_ID}"], "'NOT_SET_TASK_ID' not found"),
+        (["evaluate", "shard.index=second"], "shard.index is 'second'; give a whole number."),
+        (
+            ["enhance", "shard.index=${oc.env:NOT_SET_TASK_ID}"],
+            "'NOT_SET_TASK_ID' not found",
+        ),
         (["enhance", "+path.colour=red"], "There is no key path.colour"),
         (["enhance", "separator=unheard_of"], "There is no separator=unheard_of; there are bs_roformer, "),
         (["enhance", "limiter=multibnd"], "There is no limiter=multibnd; did you mean multiband?"),
         (["enhance", "correction=[residul]"], "There is no correction=residul; did you mean residual?"),
         (
-            ["enhance", "separator=none", "separator.allow_download=true"],
-            "separator.members.NAME.allow_download",
+            ["enhance", "separator=mdxnet_demucs", "separator.allow_download=true"],
+            "give it to its members, such as separator.members.mdxnet.allow_download=",
         ),
+        (["enhance", "separator.misspelt=1"], "There is no key separator.misspelt; there are bass_below_hz,"),
+        (["enhance", "separator=none", "separator.allow_download=true"], "; there is sample_rate."),
+        (
+            ["enhance", "separator=hdemucs", "separator.overlap=0.5"],
+            "There is no key separator.overlap; did you mean separator.segments.overlap?",
+        ),
+        (["enhance", "limiter.drive=3"], "There is no key limiter.drive; did you mean limiter.drive_db?"),
+        (
+            ["enhance", "correction.residual.ratio=0.5"],
+            "choose that correction first, correction=[res",
+        ),
+        (
+            ["enhance", "correction=[residual]", "correction.residual.rato=0.5"],
+            "did you mean correction.residual.ratio?",
+        ),
+        (["enhance", "mixture_blend.mixture=0.2"], "as no mixture_blend is chosen; add mixture_blend=NAME."),
         (["enhance", "separator=none", "mixture_blend=added", "mixture_blend.mixture=-3"], "not below 0"),
         (["fit", "separator=none", "fit.members=[none,spectral]"], "fit.members is for fit.what=shares"),
         (["enhance", "+separator.depth=3", "separator=none"], "unexpected keyword argument 'depth'"),
@@ -98,11 +126,26 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
             "There is no option --experiment; keys are written without dashes",
         ),
         (["enhance", "--path.root", "x"], "There is no option --path.root"),
+        (["enhance", "limiter=0"], "limiter=0 names no choice; limiter= takes one name, without brackets."),
+        (["enhance", "limiter=[[]]"], "limiter=[[]] names no choice"),
+        (["enhance", "limiter=[hard_clip]"], "limiter=[hard_clip] names no choice; limiter= takes one name"),
+        (["enhance", "executor=[serial]"], "executor=[serial] names no choice"),
+        (["enhance", "experiment=[demo]"], "experiment=[demo] names no choice"),
+        (["enhance", "-m", "limiter=[tanh],[scale]"], "limiter=[tanh],[scale] names no choice"),
+        (["enhance", "experiment=ustc2024", "mixture_blend=null"], "say ~mixture_blend to undo an"),
+        (["enhance", "~limiter"], "limiter has no value; give it one, as limiter="),
+        (["enhance", "limiter="], "There is no limiter=; there are hard_clip, "),
+        (["enhance", "limiter=tanh,scale"], "or do each in turn by -m"),
         (
-            ["enhance", "limiter=0"],
-            "Config group override must be a string or a list. Got int); say the name",
+            ["enhance", "correction=[1]"],
+            "correction=[1] names no choice; correction= takes names, as [",
         ),
-        (["enhance", "limiter=[[]]"], "Settings are not understood"),
+        (
+            ["enhance", "correction=[residual,residual]"],
+            "correction=[residual,residual] repeats one; leave it out",
+        ),
+        (["enhance", "name=a=b"], "name=a=b is not understood; quote a value"),
+        (["enhance", "path.root", "=", "x"], "'path.root' is no setting; one is written key=value without"),
         (["enhance", "separator=none", "+correction.x=3"], "correction.x is no correction; in its YAML"),
         (["enhance", "path.root=/" + "x" * 300, "separator=none"], "File name too long"),
         (["report", "path.exp_folder=/" + "x" * 300], "is missing; run evaluate first"),
@@ -118,7 +161,8 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
             "executor.timeout_s=60 must be more than 0",
         ),
         (["report"], "exp/demo/scores.csv is missing; run evaluate first"),
-        (["enhence"], "there is no command 'enhence'"),
+        (["enhence"], "there is no command 'enhence'; did you mean enhance?"),
+        (["help"], "there is no command 'help'; choose one of prepare, enhance, "),
     ],
 )
 def test_wrong_input_is_one_sentence(tmp_path: Path, arguments: list[str], told: str) -> None:
@@ -127,9 +171,9 @@ def test_wrong_input_is_one_sentence(tmp_path: Path, arguments: list[str], told:
 
 
 def test_the_ranges_are_those_of_the_stages(listener: Listener) -> None:
-    assert config.RATES_HZ == audio.RATES_HZ
-    assert config.RANGES["HAAQI_sample_rate"] == rates.RATES_HZ
-    for nfir in config.RANGES["nalr.nfir"]:
+    assert settings.RATES_HZ == audio.RATES_HZ
+    assert settings.RANGES["HAAQI_sample_rate"] == rates.RATES_HZ
+    for nfir in settings.RANGES["nalr.nfir"]:
         amplified = Nalr(nfir)(np.ones((2, 2000)), listener, sample_rate=44100)
         assert np.isfinite(amplified).all()
 
@@ -154,7 +198,7 @@ path.output_music_file scene.number_scenes_per_song scene_listener.number_listen
 
 
 def test_every_key_of_the_reference_recipe_means_the_same_or_is_refused() -> None:
-    assert [key for key in RECIPE_KEYS.split() if (key in _keys(Settings)) == bool(renamed(key))] == []
+    assert [key for key in RECIPE_KEYS.split() if (key in all_keys()) == bool(renamed(key))] == []
 
 
 RECIPE = """# @package _global_
@@ -191,6 +235,68 @@ def test_a_file_of_the_reference_recipe_is_turned_into_ours(tmp_path: Path) -> N
         assert line in result.stdout
     told = one_sentence(run("enhance", "--config-dir", "my_conf", "experiment=mine", cwd=tmp_path))
     assert "x/metadata/scenes.train.json is missing" in told
+
+
+IN_A_FILE = {
+    "nalr: {nfir: many}": "In experiment/mine.yaml: nalr.nfir is 'many'; give a whole number.",
+    "nalr: {nfri: 3}": "In experiment/mine.yaml: There is no key nalr.nfri; did you mean nalr.nfir?",
+    "limiter: 3": "limiter is 3; expected _target_ and its arguments",
+    "defaults: [override /limitr: tanh]": "There is no key limitr; did you mean limiter?",
+    "defaults: [override /limiter: [tanh]]": "limiter is a list of choices; expected one",
+    "defaults: [{limiter: tanh}]": "the choice of another group is written override /limiter: tanh.",
+    "defaults: [override /correction: [residual, residual]]": "correction=[residual,residual] repeats one",
+    "'correction': {'my own': {'_target_': x}}": "under the correction's own name, a word",
+}
+
+
+@pytest.mark.parametrize("line", IN_A_FILE)
+def test_a_wrong_line_in_a_file_of_settings_is_told_as_a_typed_one(line: str, tmp_path: Path) -> None:
+    (tmp_path / "my_conf/experiment").mkdir(parents=True)
+    (tmp_path / "my_conf/experiment/mine.yaml").write_text(f"# @package _global_\n{line}\n")
+    arguments = ("separator=none", "--config-dir", "my_conf", "experiment=mine", "name=mine")
+    assert IN_A_FILE[line] in run("enhance", *arguments, cwd=tmp_path).stderr
+    assert not (tmp_path / "exp/mine").exists()
+
+
+def test_an_experiments_choice_is_undone_and_options_stand_anywhere(tmp_path: Path) -> None:
+    result = run("enhance", "experiment=ustc2024", "--cfg", "job", "~mixture_blend", cwd=tmp_path)
+    assert "mixture_blend: null" in result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("fault", [TypeError, ValueError, RecursionError, KeyError])
+def test_a_fault_of_the_programs_own_is_no_fault_of_the_settings(
+    fault: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(_run: Run) -> bool:
+        raise fault("ours")
+
+    monkeypatch.setattr(sys, "argv", ["enhance", "separator=none"])
+    with pytest.raises(fault, match="ours"):
+        command("enhance", "", work)()
+
+
+def test_a_fault_of_hydras_own_is_no_fault_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def main(**_how: object) -> None:
+        raise TypeError("theirs")
+
+    monkeypatch.setattr(sys, "argv", ["enhance", "separator=none"])
+    monkeypatch.setattr("hydra.main", main)
+    with pytest.raises(TypeError, match="theirs"):
+        command("enhance", "", lambda _: True)()
+
+
+@pytest.mark.parametrize("arguments", ["--help", "enhance --help", "enhance --cfg job", "doctor"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_where_nothing_more_can_be_printed_that_is_said(
+    arguments: str, unbuffered: str, tmp_path: Path
+) -> None:
+    full = ["sh", "-c", f"{sys.executable} -m cadenza_remix {arguments} > /dev/full"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    result = subprocess.run(
+        full, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "Nothing more can be written" in one_sentence(result)
 
 
 @pytest.mark.parametrize("command", ["prepare", "enhance", "evaluate", "merge", "report"])
@@ -250,7 +356,7 @@ def test_help_names_what_can_be_set_of_each_choice_of_ones_own_too(tmp_path: Pat
     [
         ("a: [", "Settings are not understood"),
         ("{[1]: 2}", "Settings are not understood"),
-        ("[" * 5000, "Settings are not understood"),
+        ("[" * 5000, "Settings are nested too deeply"),
         ("_target_: [a]", "limiter: "),
     ],
 )

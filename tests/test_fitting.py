@@ -235,7 +235,7 @@ class Leaky:
         low = np.cumsum(mixture, axis=1, dtype=np.float32) * np.float32(0.01)
         return {source: low if self.part == "low" else mixture - low for source in self.sources}
 """
-AT = ("--config-dir", "my_conf")  # last, as Python's parser wants all keys in one place
+AT = ("--config-dir", "my_conf")
 MINE = ("fit.what=shares", "fit.members=[low,high]", *AT)
 
 
@@ -306,6 +306,12 @@ def test_stems_made_elsewhere_have_scales(commands: Commands, challenge: Path) -
     for source in SOURCES:
         assert told[source][:2] == pytest.approx([2, 20 * np.log10(2)], abs=0.006)
     assert Path("exp/conf/correction/stems_theirs_scales.yaml").is_file()
+
+
+def test_nothing_is_written_beside_a_folder_that_was_named(commands: Commands) -> None:
+    told = commands("fit", more=("stems=true", "path.exp_folder=results"))
+    assert "results/conf/correction/stems_true_scales.yaml" in told
+    assert not Path("conf").exists()
 
 
 def test_the_next_command_has_the_settings_of_the_corrections_before(commands: Commands) -> None:

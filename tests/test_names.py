@@ -8,11 +8,11 @@ from omegaconf import OmegaConf
 
 from cadenza_remix import config, interruption, ledger, results
 from cadenza_remix.__main__ import COMMANDS
-from cadenza_remix.config import CONF, RENAMED_KEYS, _keys
+from cadenza_remix.config import CONF
 from cadenza_remix.demix.base import Separator
 from cadenza_remix.metrics.base import Metric
 from cadenza_remix.report import REPORT
-from cadenza_remix.settings import Settings
+from cadenza_remix.settings import RENAMED_KEYS, all_keys
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_commands() -> None:
 
 def test_keys() -> None:
     groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()}
-    assert set(names("config key")) == set(_keys(Settings)) - groups
+    assert set(names("config key")) == set(all_keys()) - groups
     assert set(names("config group")) == groups
 
 
