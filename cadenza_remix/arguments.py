@@ -65,11 +65,18 @@ def refuse_what_is_no_choice(arguments: Sequence[str]) -> None:
 
 
 def arranged(arguments: Sequence[str]) -> list[str]:
-    """Options before settings, as Python's parser wants them; the demo where nothing else is named."""
+    """Options before settings, as Python's parser wants them, and what a choice brings along.
+
+    The demo, where nothing else is named; no closed loop, where a limiter is named alone: it is to be heard as
+    it is.
+    """
     options, settings = _parted(arguments)
     chosen = ("path.root=", "experiment=", "separator=", "stems=", "runs=")
     if not any(setting.startswith(chosen) for setting in settings):
         settings = [DEMO_EXPERIMENT, *settings]
+    names_limiter = any(setting.startswith("limiter=") for setting in settings)
+    if names_limiter and not any(re.match(r"[+~]*closed_loop\b", setting) for setting in settings):
+        settings = [*settings, "~closed_loop"]
     return options + settings
 
 

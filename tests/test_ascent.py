@@ -129,7 +129,7 @@ def test_blocks_fade_into_each_other() -> None:
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ({"steps": 0}, "closed_loop.steps is 0; give 1 or more, or say closed_loop=null"),
+        ({"steps": 0}, "closed_loop.steps is 0; give 1 or more, or say ~closed_loop"),
         ({"step": 0.0}, "closed_loop.step is 0.0; give a number above 0"),
         ({"step": float("nan")}, "closed_loop.step is nan"),
         ({"block_s": 1.0}, "blocks should be longer than two overlaps"),

@@ -411,3 +411,23 @@ def test_a_separator_that_lacks_an_attribute_is_told_which(tmp_path: Path, chall
         "enhance", "--config-dir", "my_conf", "separator=mine", f"path.root={challenge}", cwd=tmp_path
     )
     assert "my_system.Bare lacks sources, channels, causal" in one_sentence(result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "there_is_a_loop"),
+    [
+        (("separator=none",), True),
+        (("separator=none", "limiter=hard_clip"), False),
+        (("separator=none", "limiter.drive_db=3"), True),
+        (("separator=none", "limiter=tanh", "closed_loop=ascent"), True),
+        (("separator=none", "limiter=tanh", "closed_loop.steps=3"), True),
+        (("experiment=winner2024",), False),
+        (("experiment=winner2024", "limiter=multiband"), False),
+    ],
+)
+def test_a_limiter_named_alone_is_heard_as_it_is(
+    arguments: tuple[str, ...], there_is_a_loop: bool, tmp_path: Path
+) -> None:
+    shown = run("enhance", "--cfg", "job", *arguments, cwd=tmp_path).stdout
+    assert ("closed_loop: null" not in shown) == there_is_a_loop
+    assert ("Ascent" in shown) == there_is_a_loop

@@ -59,7 +59,7 @@ class Ascent:
     def __post_init__(self) -> None:
         """Refuse what climbs nothing."""
         if self.steps < 1:
-            raise ConfigError(f"closed_loop.steps is {self.steps}; give 1 or more, or say closed_loop=null.")
+            raise ConfigError(f"closed_loop.steps is {self.steps}; give 1 or more, or say ~closed_loop.")
         if not self.step > 0:
             raise ConfigError(f"closed_loop.step is {self.step}; give a number above 0, such as 0.01.")
         if not self.block_s > 2 * self.overlap_s > 0:
