@@ -67,7 +67,7 @@ def refuse_what_is_no_choice(arguments: Sequence[str]) -> None:
 def arranged(arguments: Sequence[str]) -> list[str]:
     """Options before settings, as Python's parser wants them, and what a choice brings along.
 
-    The demo, where nothing else is named; no closed loop, where a limiter is named alone, to be heard as it is.
+    The demo, where nothing else is named; no closed loop, where a limiter alone is, to be heard as it is.
     """
     options, settings = _parted(arguments)
     chosen = ("path.root=", "experiment=", "separator=", "stems=", "runs=")
