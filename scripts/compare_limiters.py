@@ -7,7 +7,7 @@ quantised to 16 bits, and is scored against the true stems' remix, amplified and
     python scripts/compare_limiters.py ../shared/data/open ../shared/data/nc --out exp/limiters.md
 
 `--leakage 0.25` degrades the stems (each gets a quarter of the sum of the others); the reference stays true.
-The last table chooses among the multiband settings song by song, on the other songs only.
+The last table chooses among settings of the closed loop song by song, on the other songs only.
 """
 
 import argparse
@@ -88,10 +88,10 @@ class Method(NamedTuple):
 
 COMPRESSOR = Compressed(pipeline.REFERENCE_AMPLIFIER)
 CANDIDATES = {  # among which the leave-one-song-out table chooses
-    "multiband": Multiband(),
-    "multiband, ceiling −5 dB": Multiband(ceiling_db=-5),
-    "multiband, ceiling −8 dB, slope 0.25": Multiband(ceiling_db=-8, slope=0.25),
-    "multiband, slope 0.1": Multiband(slope=0.1),
+    "ascent": Ascent(),
+    "ascent, tilt 0.5": Ascent(tilt=0.5),
+    "ascent, tilt 1": Ascent(tilt=1),
+    "ascent, first step 0.02": Ascent(step=0.02),
 }
 METHODS: Mapping[str, Method] = {
     "hard clip": Method(HardClip()),
@@ -106,8 +106,8 @@ METHODS: Mapping[str, Method] = {
     "crude 7 bands": Method(SevenBands()),
     "perceptual clip": Method(PerceptualClip()),
     "multiband, then look-ahead": Method(Multiband(final=LookAhead(10, share=0.5, most_db=12))),
-    **{name: Method(limiter) for name, limiter in CANDIDATES.items()},
-    "ascent": Method(Multiband(), closed_loop=Ascent()),
+    "multiband": Method(Multiband()),
+    **{name: Method(Multiband(), closed_loop=ascent) for name, ascent in CANDIDATES.items()},
     "ascent, 30 steps": Method(Multiband(), closed_loop=Ascent(steps=30)),
     "ascent from a hard clip": Method(HardClip(), closed_loop=Ascent()),
 }
@@ -298,7 +298,7 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def left_out(scores: pd.DataFrame) -> pd.DataFrame:
-    """For each song the multiband setting that is best on all others, and what it scores on this one."""
+    """For each song the closed loop that is best on all others, and what it scores on this one."""
     table = scores.pivot_table(index="song", columns="limiter", values="score")
     rows = {}
     for song in table.index:
