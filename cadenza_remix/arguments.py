@@ -10,6 +10,8 @@ from cadenza_remix.errors import ConfigError
 from cadenza_remix.settings import GROUPS, renamed
 
 DEMO_EXPERIMENT = "experiment=demo"
+# What is to be had without a choice, as Hydra understands it.
+NOTHING = {f"{group}=null": f"~{group}" for group in GROUPS} | {"correction=null": "correction=[]"}
 
 # Hydra's options, but for the one that unpickles a file, for which it would also take --experiment.
 FLAGS = ["--help", "-h", "--version", "--resolve", "--run", "-r", "--multirun", "-m"]
@@ -53,11 +55,6 @@ def refuse_what_is_no_choice(arguments: Sequence[str]) -> None:
         if group not in GROUPS or override.is_delete():
             continue
         for one in value.list if isinstance(value, ChoiceSweep) else [value]:
-            if one is None:
-                raise ConfigError(
-                    f"{override.input_line} names no choice; leave it out, or say ~{group} to undo an "
-                    "experiment's."
-                )
             names = one if group == "correction" and isinstance(one, list) else [one]
             if not all(isinstance(name, str | QuotedString) for name in names):
                 expected = "names, as [NAME,…]" if group == "correction" else "one name, without brackets"
@@ -86,6 +83,6 @@ def _parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     before = ""
     for argument in arguments:
         is_option = argument.startswith("-") or before in WITH_VALUE
-        (options if is_option else settings).append(argument)
+        (options if is_option else settings).append(NOTHING.get(argument, argument))
         before = argument
     return options, settings

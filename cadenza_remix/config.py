@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -82,7 +82,7 @@ def command(name: str, summary: str, work: Callable[[Run], bool]) -> Callable[[]
                 print("path.root is not given, so this is about the embedded demo.")
             succeeded = work(run)
         except OtherSettingsError as error:
-            _fail(f"{error}{_name_for_each(run, error.key)}")
+            _fail(f"{error}{_name_for_each(run, error.keys)}")
         except CadenzaError as error:
             _fail(str(error))
         except BrokenPipeError:
@@ -152,10 +152,12 @@ def _fail(told: str | None = None) -> NoReturn:
     raise SweepError(told or "Some of that job's work failed; its table of failures says why.")
 
 
-def _name_for_each(run: Run, key: str) -> str:
+def _name_for_each(run: Run, changed: Sequence[str]) -> str:
     """What to say to variants of one run in a sweep, which all go into its folder."""
     if HydraConfig.get().mode is not RunMode.MULTIRUN:
         return ""
+    typed = {override.partition("=")[0] for override in overrides()}
+    key = next((key for key in changed if key in typed), changed[0])
     value = f"hydra:runtime.choices.{key}" if key in GROUPS else key
     return f" Of a sweep, each variant wants its own, such as 'name={run.settings.name}_${{{value}}}'."
 

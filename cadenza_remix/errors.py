@@ -1,6 +1,7 @@
 """What can go wrong, said in one sentence: the value, what was expected, and the remedy."""
 
 import errno
+from collections.abc import Iterable
 
 LONGEST_MESSAGE = 1000  # characters
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -28,10 +29,10 @@ class ConfigError(CadenzaError):
 class OtherSettingsError(ConfigError):
     """A folder was begun with other settings."""
 
-    def __init__(self, told: str, key: str) -> None:
-        """`key` is the first that differs."""
+    def __init__(self, told: str, keys: Iterable[str]) -> None:
+        """`keys` are those that differ."""
         super().__init__(told)
-        self.key = key
+        self.keys = tuple(keys)
 
 
 class MetadataError(CadenzaError):

@@ -148,7 +148,7 @@ def claim(
             raise OtherSettingsError(
                 f"{folder} was begun with other settings ({'; '.join(changed.values())}); choose another "
                 "name=, or overwrite=true to redo it.",
-                next(iter(changed)),
+                changed,
             )
         if changed:
             when_changed()

@@ -278,9 +278,9 @@ def test_odd_submissions_are_flagged_or_refused(challenge: Path, commands: Comma
 
 
 def test_another_configuration_is_not_mixed_into_a_folder(challenge: Path, commands: Commands) -> None:
-    commands("enhance")
+    commands("enhance", more=("separator=none", "limiter=scale"))
     result = run("enhance", f"path.root={challenge}", "separator=none", "limiter=tanh", cwd=challenge.parent)
-    assert "(limiter was multiband, now tanh); choose another name=" in one_sentence(result)
+    assert "(limiter was scale, now tanh); choose another name=" in one_sentence(result)
     signal = challenge.parent / "exp/none/enhanced_signals/scene_10001_L0002_remix.flac"
     before = signal.read_bytes()
     commands("enhance", more=("separator=none", "limiter=tanh", "overwrite=true"))
@@ -295,6 +295,7 @@ def test_another_configuration_is_not_mixed_into_a_folder(challenge: Path, comma
 
 def test_variants_in_a_sweep_are_told_to_have_names_and_how(challenge: Path, commands: Commands) -> None:
     few = ("separator=none", "evaluate.small_test=true")
+    commands("enhance", more=(*few, "closed_loop.steps=1"))
     sweep = (*few, "limiter=tanh,hard_clip", "-m")
     told = commands("enhance", expect=1, more=sweep)
     (name,) = set(re.findall("Of a sweep, each variant wants its own, such as '(name=.*)'", told))

@@ -132,8 +132,8 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
         (["enhance", "executor=[serial]"], "executor=[serial] names no choice"),
         (["enhance", "experiment=[demo]"], "experiment=[demo] names no choice"),
         (["enhance", "-m", "limiter=[tanh],[scale]"], "limiter=[tanh],[scale] names no choice"),
-        (["enhance", "experiment=ustc2024", "mixture_blend=null"], "say ~mixture_blend to undo an"),
-        (["enhance", "~limiter"], "limiter has no value; give it one, as limiter="),
+        (["enhance", "limiter=null"], "limiter has no value; give it one, as limiter="),
+        (["enhance", "-m", "mixture_blend=null,added"], "mixture_blend=null,added names no choice"),
         (["enhance", "limiter="], "There is no limiter=; there are hard_clip, "),
         (["enhance", "limiter=tanh,scale"], "or do each in turn by -m"),
         (
@@ -258,8 +258,9 @@ def test_a_wrong_line_in_a_file_of_settings_is_told_as_a_typed_one(line: str, tm
     assert not (tmp_path / "exp/mine").exists()
 
 
-def test_an_experiments_choice_is_undone_and_options_stand_anywhere(tmp_path: Path) -> None:
-    result = run("enhance", "experiment=ustc2024", "--cfg", "job", "~mixture_blend", cwd=tmp_path)
+@pytest.mark.parametrize("nothing", ["~mixture_blend", "mixture_blend=null"])
+def test_an_experiments_choice_is_undone_and_options_stand_anywhere(nothing: str, tmp_path: Path) -> None:
+    result = run("enhance", "experiment=ustc2024", "--cfg", "job", nothing, cwd=tmp_path)
     assert "mixture_blend: null" in result.stdout, result.stderr
 
 

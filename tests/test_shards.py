@@ -96,7 +96,7 @@ def test_a_failing_shard_makes_the_sweep_fail_and_leaves_the_others_alone(challe
     )
     done = run("enhance", "-m", *arguments, "shard.index=range(0,2)", "shard.count=2", cwd=here)
     assert done.returncode == 1
-    assert "'shard.index=0', 'shard.count=2']" in done.stderr  # Hydra names the job
+    assert "'shard.index=0', 'shard.count=2'" in done.stderr  # Hydra names the job
     assert done.stderr.splitlines()[-1].startswith("error: Some of that job's work failed;")
     assert "Traceback" not in done.stderr
     assert len(list((here / "exp/none/enhanced_signals").iterdir())) == 2
