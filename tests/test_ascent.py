@@ -126,6 +126,16 @@ def test_blocks_fade_into_each_other() -> None:
     assert np.abs(parts).max() <= 1
 
 
+def test_a_block_fades_into_one_that_is_left_alone() -> None:
+    signal = amplified(3.0)
+    end = 2 * RATE  # of the first block
+    signal[:, round(1.75 * RATE) :] /= 10  # the second is within full scale
+    result = climbed(signal, Ascent(steps=3, block_s=2.0, overlap_s=0.25), limiter=HardClip())
+    overlapping = slice(round(1.75 * RATE), end - 1)
+    assert np.any(result[:, overlapping] != signal[:, overlapping])
+    np.testing.assert_array_equal(result[:, end - 1 :], signal[:, end - 1 :])
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [

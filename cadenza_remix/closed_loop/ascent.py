@@ -96,18 +96,18 @@ class Ascent:
         overlap = round(self.overlap_s * sample_rate)
         for start, stop in blocks(len(limited), round(self.block_s * sample_rate), overlap):
             part = slice(start, stop)
-            if np.abs(amplified[part]).max() <= 1:
-                continue
-            similarity = Similarity(
-                amplified[part],
-                audiogram,
-                sample_rate=sample_rate,
-                level_of_rms_1_db_spl=level_of_rms_1_db_spl,
-            )
-            if similarity.is_defined:
-                found = self.climb(similarity, limited[part], sample_rate=sample_rate)
-                fade = np.minimum(1, np.arange(1, len(found) + 1) / overlap if start else 1)
-                climbed[part] += (found - climbed[part]) * fade.astype(found.dtype)
+            found = limited[part]
+            if np.abs(amplified[part]).max() > 1:
+                similarity = Similarity(
+                    amplified[part],
+                    audiogram,
+                    sample_rate=sample_rate,
+                    level_of_rms_1_db_spl=level_of_rms_1_db_spl,
+                )
+                if similarity.is_defined:
+                    found = self.climb(similarity, found, sample_rate=sample_rate)
+            fade = np.minimum(1, np.arange(1, len(found) + 1) / overlap if start else 1)
+            climbed[part] += (found - climbed[part]) * fade.astype(found.dtype)
         return climbed
 
     def climb(self, similarity: Similarity, limited: NDArray[Float], *, sample_rate: int) -> NDArray[Float]:
