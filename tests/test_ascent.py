@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from cadenza_remix.amplify.nalr import Nalr
-from cadenza_remix.closed_loop.ascent import Ascent, blocks
+from cadenza_remix.closed_loop.ascent import Ascent, blocks, smoothed_spectrum
 from cadenza_remix.closed_loop.base import ClosedLoop
-from cadenza_remix.errors import ConfigError
+from cadenza_remix.errors import AudioError, ConfigError
 from cadenza_remix.limit import HardClip, Limiter, Multiband
 from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.metrics.haaqi import haaqi
@@ -69,6 +69,25 @@ def test_each_ear_is_climbed_on_its_own() -> None:
     other = signal.copy()
     other[1] = signal[0]
     np.testing.assert_array_equal(climbed(signal)[0], climbed(other)[0])
+
+
+def test_threads_change_no_byte() -> None:
+    signal, before = amplified(), torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(climbed(signal, Ascent(steps=1), limiter=HardClip()))
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("samples", [1, 500, 2000])
+def test_the_spectrum_of_a_short_signal_is_one_too(samples: int) -> None:
+    spectrum = smoothed_spectrum(amplified(1.0)[0, 6000 : 6000 + samples], RATE)
+    assert spectrum.shape == (samples // 2 + 1,)
+    assert np.all(spectrum > 0)
 
 
 def test_more_steps_never_end_lower() -> None:
@@ -142,8 +161,18 @@ def test_a_block_fades_into_one_that_is_left_alone() -> None:
         ({"steps": 0}, "closed_loop.steps is 0; give 1 or more, or say ~closed_loop"),
         ({"step": 0.0}, "closed_loop.step is 0.0; give a number above 0"),
         ({"step": float("nan")}, "closed_loop.step is nan"),
+        ({"step": float("inf")}, "closed_loop.step is inf"),
+        ({"momentum": 1.0}, "closed_loop.momentum is 1.0; give a number from 0 to below 1"),
+        ({"momentum": float("nan")}, "closed_loop.momentum is nan"),
+        ({"tilt": -0.5}, "closed_loop.tilt is -0.5; give a number from 0 to 2"),
+        ({"tilt": 1e6}, "closed_loop.tilt is 1000000.0"),
         ({"block_s": 1.0}, "blocks should be longer than two overlaps"),
-        ({"overlap_s": 0.0}, "blocks should be longer than two overlaps, and these above 0"),
+        ({"block_s": 0.05, "overlap_s": 0.01}, "blocks should be longer than two overlaps and than 0.5 s"),
+        ({"block_s": float("inf")}, "closed_loop.block_s is inf"),
+        (
+            {"overlap_s": 0.0},
+            "blocks should be longer than two overlaps and than 0.5 s, and overlaps above 0",
+        ),
     ],
 )
 def test_settings_that_climb_nothing_are_refused(setting: dict[str, float], told: str) -> None:
@@ -163,17 +192,29 @@ def test_it_is_told_how_loud_the_remix_plays() -> None:
     np.testing.assert_allclose(told, [[71.02, 77.04]], atol=0.01)
 
 
+def test_a_limiter_that_gives_no_numbers_is_told_of() -> None:
+    def broken(signal: NDArray[Any], *_: Any, **__: Any) -> NDArray[Any]:
+        return np.full_like(signal, np.nan)
+
+    with pytest.raises(AudioError, match="The enhanced signal holds NaN"):
+        enhanced(amplified(1.0), Ascent(), broken)
+
+
 def test_silence_has_nowhere_to_climb() -> None:
     silence = np.zeros((2, RATE), np.float32)
     assert not enhanced(silence, Ascent()).any()
 
 
-def enhanced(remixed: NDArray[Any], loop: ClosedLoop) -> NDArray[Any]:
+def enhanced(
+    remixed: NDArray[Any],
+    loop: ClosedLoop,
+    limiter: Limiter = Multiband(),  # noqa: B008 (frozen)
+) -> NDArray[Any]:
     return enhance_scene(
         remixed,
         LISTENER,
         amplifier=Nalr(),
-        limiter=Multiband(),
+        limiter=limiter,
         sample_rate=RATE,
         output_sample_rate=RATE,
         closed_loop=loop,

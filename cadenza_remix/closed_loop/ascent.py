@@ -30,6 +30,7 @@ from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.metrics.similarity import Similarity
 
 SHORTENING = 0.4  # of the step, where it went down
+SHORTEST_BLOCK_S = 0.5
 FLOOR = 1e-3  # of the spectrum's peak: what is weaker counts as that
 
 
@@ -46,7 +47,7 @@ class Ascent:
         overlap_s: of blocks, one fading into the next.
 
     Raises:
-        ConfigError: if there is no step, or blocks are not longer than two overlaps.
+        ConfigError: if there is no step, a number is out of its range, or blocks are too short.
     """
 
     steps: int = 10
@@ -60,12 +61,16 @@ class Ascent:
         """Refuse what climbs nothing."""
         if self.steps < 1:
             raise ConfigError(f"closed_loop.steps is {self.steps}; give 1 or more, or say ~closed_loop.")
-        if not self.step > 0:
+        if not 0 < self.step < np.inf:
             raise ConfigError(f"closed_loop.step is {self.step}; give a number above 0, such as 0.01.")
-        if not self.block_s > 2 * self.overlap_s > 0:
+        if not 0 <= self.momentum < 1:
+            raise ConfigError(f"closed_loop.momentum is {self.momentum}; give a number from 0 to below 1.")
+        if not 0 <= self.tilt <= 2:
+            raise ConfigError(f"closed_loop.tilt is {self.tilt}; give a number from 0 to 2.")
+        if not (max(2 * self.overlap_s, SHORTEST_BLOCK_S) < self.block_s < np.inf and self.overlap_s > 0):
             raise ConfigError(
                 f"closed_loop.block_s is {self.block_s} and closed_loop.overlap_s {self.overlap_s}; blocks "
-                "should be longer than two overlaps, and these above 0."
+                f"should be longer than two overlaps and than {SHORTEST_BLOCK_S} s, and overlaps above 0."
             )
 
     def __call__(
@@ -78,6 +83,7 @@ class Ascent:
         level_of_rms_1_db_spl: Sequence[float],
     ) -> NDArray[Float]:
         """Limit a `(2, samples)` signal; see `ClosedLoop`."""
+        torch.set_num_threads(1)  # sums of several threads' sums depend on how many there are
         limited = limiter(amplified, listener, sample_rate=sample_rate)
         ears = zip(limited, amplified, listener.ears, level_of_rms_1_db_spl, strict=True)
         return np.stack([self.climb_ear(*ear, sample_rate=sample_rate) for ear in ears])
@@ -115,7 +121,7 @@ class Ascent:
         signal = torch.tensor(limited, dtype=torch.float32)
         spectrum = smoothed_spectrum(limited, sample_rate)
         weights = torch.tensor(spectrum**self.tilt, dtype=torch.float32)
-        best, highest, step, motion = signal, -np.inf, self.step, torch.zeros_like(signal)
+        best, highest, step, motion = signal.detach(), -np.inf, self.step, torch.zeros_like(signal)
         slope = motion
         for _ in range(self.steps + 1):
             signal.requires_grad_(True)
@@ -142,7 +148,8 @@ def smoothed_spectrum(signal: NDArray[Float], sample_rate: int) -> NDArray[np.fl
     power = np.abs(np.fft.rfft(signal)) ** 2
     frequencies_hz = np.fft.rfftfreq(len(signal), 1 / sample_rate)
     bandwidths = EAR_Q * np.log1p(frequencies_hz / (EAR_Q * MIN_BANDWIDTH_HZ))
-    place = bandwidths.astype(np.intp)
+    # Of a short signal some places have no frequency.
+    _, place = np.unique(bandwidths.astype(np.intp), return_inverse=True)
     sums, counts = np.bincount(place, power), np.bincount(place)
     means = np.interp(bandwidths, np.bincount(place, bandwidths) / counts, sums / counts)
     return np.asarray(means / means.max() + FLOOR)
