@@ -20,7 +20,17 @@ IN_STEP = (
     "hearing-moderate",
     "hearing-severe",
 )
-IN_STEP += ("hearing-sloping", "level-40", "level-95", "rate-32000", "odd-length", "silent-rims", "short")
+IN_STEP += (
+    "hearing-sloping",
+    "level-40",
+    "level-95",
+    "rate-16000",
+    "rate-32000",
+    "rate-48000",
+    "odd-length",
+    "silent-rims",
+    "short",
+)
 
 
 def similarity_to(case: Case, samples: int | None = None) -> Similarity:

@@ -114,7 +114,7 @@ class Similarity:
         Args:
             reference: (samples,), amplified for the ear.
             audiogram: of the ear.
-            sample_rate: Hz, of all signals; at least 24 kHz, a multiple of 50 Hz.
+            sample_rate: Hz, of all signals; bands above half of it hear nothing.
             level_of_rms_1_db_spl: the sound pressure level that an RMS of 1 stands for.
         """
         self._sample_rate, self._samples = sample_rate, len(reference)
