@@ -90,6 +90,15 @@ def test_the_spectrum_of_a_short_signal_is_one_too(samples: int) -> None:
     assert np.all(spectrum > 0)
 
 
+@pytest.mark.parametrize("envelope", [np.arange(RATE) > RATE / 2, np.linspace(0, 1, RATE) ** 2])
+def test_soft_moments_do_not_keep_loud_ones_from_being_climbed(envelope: NDArray[Any]) -> None:
+    signal = amplified(1.0)[0] * envelope.astype(np.float32)
+    similarity = Similarity(signal, MODERATE, sample_rate=RATE, level_of_rms_1_db_spl=LEVELS_DB_SPL[0])
+    start = np.clip(signal, -1, 1)
+    found = FEW_STEPS.climb(similarity, start, sample_rate=RATE)
+    assert similarity(torch.tensor(found)) > similarity(torch.tensor(start)) + 0.1
+
+
 def test_more_steps_never_end_lower() -> None:
     signal = amplified(1.0)[0]
     similarity = Similarity(signal, MODERATE, sample_rate=RATE, level_of_rms_1_db_spl=LEVELS_DB_SPL[0])

@@ -6,7 +6,7 @@ goes up. The limiter's own rules only have to find a place from which to climb. 
 method that `PerceptualClip` uses too, with the ear's whole judgement in place of a weighted error.
 
 The slope is steep where the music is soft, since levels are heard in decibels; so it is weighted by the
-music's own spectrum, and a step changes soft and loud bands alike.
+music's own spectrum and follows its envelope, and a step changes soft and loud bands and moments alike.
 
 References:
     Defraene, van Waterschoot, Ferreau, Diehl & Moonen (2012): Real-time perception-based clipping of audio
@@ -26,11 +26,14 @@ from cadenza_remix.audio import Float
 from cadenza_remix.ear import EAR_Q, MIN_BANDWIDTH_HZ
 from cadenza_remix.errors import ConfigError
 from cadenza_remix.limit import Limiter
+from cadenza_remix.limit.smoothing import hann_average
 from cadenza_remix.listener import Audiogram, Listener
 from cadenza_remix.metrics.similarity import Similarity
 
 SHORTENING = 0.4  # of the step, where it went down
 SHORTEST_BLOCK_S = 0.5
+ENVELOPE_S = 0.01  # to either side of a sample, of what counts for the envelope there
+FLATTEST = 1e-4  # of the slope's highest local RMS: what is less counts as little more
 FLOOR = 1e-3  # of the spectrum's peak: what is weaker counts as that
 
 
@@ -121,6 +124,8 @@ class Ascent:
         signal = torch.tensor(limited, dtype=torch.float32)
         spectrum = smoothed_spectrum(limited, sample_rate)
         weights = torch.tensor(spectrum**self.tilt, dtype=torch.float32)
+        reach = round(ENVELOPE_S * sample_rate)
+        envelope = local_rms(limited, reach)
         best, highest, step, motion = signal.detach(), -np.inf, self.step, torch.zeros_like(signal)
         slope = motion
         for _ in range(self.steps + 1):
@@ -128,7 +133,8 @@ class Ascent:
             score = similarity(signal)
             if score.item() > highest:
                 best, highest = signal.detach(), score.item()
-                slope = unit_rms(weighted(torch.autograd.grad(score, signal)[0], weights))
+                slope = weighted(torch.autograd.grad(score, signal)[0], weights)
+                slope = unit_rms(following(envelope, slope, reach))
                 motion = self.momentum * motion + slope
             else:
                 step, motion = SHORTENING * step, slope
@@ -159,6 +165,19 @@ def weighted(signal: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """A signal with its spectrum weighted."""
     filtered: torch.Tensor = torch.fft.irfft(torch.fft.rfft(signal) * weights, len(signal))
     return filtered
+
+
+def local_rms(signal: NDArray[Float], reach: int) -> NDArray[np.float64]:
+    """RMS (samples,) of a signal around each sample."""
+    squares = np.square(signal, dtype=np.float64)[np.newaxis]
+    return np.asarray(np.sqrt(np.maximum(hann_average(squares, reach)[0], 0)))
+
+
+def following(envelope: NDArray[np.float64], slope: torch.Tensor, reach: int) -> torch.Tensor:
+    """A slope whose local RMS follows an envelope, but where it is nearly nothing."""
+    own = local_rms(slope.numpy(), reach)
+    gains = envelope / np.maximum(own + FLATTEST * own.max(), np.finfo(np.float64).tiny)
+    return slope * torch.tensor(gains, dtype=torch.float32)
 
 
 def unit_rms(signal: torch.Tensor) -> torch.Tensor:
