@@ -32,9 +32,8 @@ from torch.nn.functional import conv1d
 
 from cadenza_remix import ear
 from cadenza_remix.listener import Audiogram
-from cadenza_remix.metrics import features, haaqi
+from cadenza_remix.metrics import features, haaqi, responses
 from cadenza_remix.metrics.bands import NOISE_DB_SL
-from cadenza_remix.metrics.hair_cells import adaptation
 from cadenza_remix.metrics.segments import ENVELOPE_HOP, MOTION_HOP
 
 Floats = npt.NDArray[np.floating]
@@ -241,7 +240,7 @@ class Similarity:
         seconds = self._units * LENGTHS_S
         spectrum = np.fft.rfft(reference, points)[: int(seconds * ear.SAMPLE_RATE / 2)]
         frequencies_hz = np.arange(len(spectrum)) / seconds
-        middle_ear = middle_ear_response(frequencies_hz)
+        middle_ear = responses.middle_ear(frequencies_hz)
         densities = np.abs(spectrum * middle_ear) ** 2 / (points * len(reference))
         control_rms = [control_level(band, frequencies_hz, densities) for band in range(ear.N_BANDS)]
         widths = [
@@ -249,7 +248,7 @@ class Similarity:
             for band, rms in enumerate(control_rms)
         ]
         delays = [ear.group_delay(band, width) / ear.SAMPLE_RATE for band, width in enumerate(widths)]
-        smoothing = smoothing_response(np.fft.rfftfreq(self._points_at(READING_RATE), 1 / READING_RATE))
+        smoothing = responses.smoothing(np.fft.rfftfreq(self._points_at(READING_RATE), 1 / READING_RATE))
         bands = []
         for band, (rms, width, delay) in enumerate(zip(control_rms, widths, delays, strict=True)):
             rate = band_rate(band, width)
@@ -258,12 +257,12 @@ class Similarity:
             knee_db = k.lower_knee_db_spl - level_of_rms_1_db_spl
             ceiling_db = k.upper_knee_db_spl - level_of_rms_1_db_spl
             above_db = float(np.clip(ear.amplitude_db(rms), knee_db, ceiling_db)) - knee_db
-            wait = delayed(max(delays) - delay, self._points_at(READING_RATE), READING_RATE)
+            wait = responses.delay(max(delays) - delay, self._points_at(READING_RATE), READING_RATE)
             bands.append(
                 Band(
                     places=torch.from_numpy(places),
                     response=complex_tensor(response * (self._points_at(rate) / points)),
-                    adaptation=complex_tensor(adaptation_response(self._points_at(rate), rate)),
+                    adaptation=complex_tensor(responses.inner_hair_cells(self._points_at(rate), rate)),
                     smoothing=complex_tensor(smoothing * wait * (READING_RATE / rate)),
                     window=torch.tensor(vibration_window(rate), dtype=torch.float32),
                     synchrony=float(features.synchrony()[band]),
@@ -307,7 +306,7 @@ def around(
     places = center + np.roll(np.arange(points) - points // 2, -(points // 2))
     inside = (places >= 0) & (places < len(middle_ear))
     places = np.where(inside, places, 0)
-    response = gammatone_response(band, width, places / seconds) * middle_ear[places]
+    response = responses.gammatone(band, width, places / seconds) * middle_ear[places]
     return places, np.where(inside, response, 0)
 
 
@@ -316,46 +315,8 @@ def control_level(band: int, frequencies_hz: Floats, densities: Floats) -> float
     reach_hz = 4 * ear.GAMMATONE_BANDWIDTH * ear.widest(band) * ear.bandwidths_hz()[band]
     center_hz = ear.center_frequencies_hz()[band]
     near = slice(*np.searchsorted(frequencies_hz, (center_hz - reach_hz, center_hz + reach_hz)))
-    response = gammatone_response(band, ear.widest(band), frequencies_hz[near])
+    response = responses.gammatone(band, ear.widest(band), frequencies_hz[near])
     return float(np.sqrt(np.sum(densities[near] * np.abs(response) ** 2)))
-
-
-def gammatone_response(band: int, width: float, frequencies_hz: Floats) -> Complexes:
-    """Of the demodulated filter, back at its centre frequency."""
-    k = ear.gammatone(band, width)
-    z = unit_delay(frequencies_hz - ear.center_frequencies_hz()[band], ear.SAMPLE_RATE)
-    numerator = 1 + z * (k.b1 + z * k.b2)
-    return np.asarray(k.gain * numerator / (1 + z * (k.a1 + z * (k.a2 + z * (k.a3 + z * k.a4)))))
-
-
-def middle_ear_response(frequencies_hz: Floats) -> Complexes:
-    """Of `ear.middle_ear`."""
-    z = unit_delay(frequencies_hz, ear.SAMPLE_RATE)
-    response = np.ones_like(z)
-    for b, a in ear.middle_ear_filters():
-        response *= np.polyval(b[::-1], z) / np.polyval(a[::-1], z)
-    return response
-
-
-def adaptation_response(points: int, rate: int) -> Complexes:
-    """Of `hair_cells.adapt`, designed for a rate: two voltages that follow the input and each other."""
-    k = adaptation(sample_rate=rate)
-    z = unit_delay(np.fft.rfftfreq(points, 1 / rate), rate)
-    first, second = 1 - z * k.first_from_first, 1 - z * k.second_from_second
-    coupling = z * k.first_from_second
-    voltage = (k.first_from_input * second + coupling * k.second_from_input) / (
-        first * second - coupling * z * k.second_from_first
-    )
-    return np.asarray((1 - voltage) * k.output_gain)
-
-
-def smoothing_response(frequencies_hz: Floats) -> Floats:
-    """Of the window that HAAQI smooths envelopes with, seen from its middle."""
-    window = np.hanning(2 * ENVELOPE_HOP)
-    times_s = (np.arange(len(window)) - (len(window) - 1) / 2) / ear.SAMPLE_RATE
-    grid_hz = np.linspace(0, frequencies_hz[-1], 64)
-    response = np.cos(2 * np.pi * np.outer(grid_hz, times_s)) @ window / window.sum()
-    return np.asarray(np.interp(frequencies_hz, grid_hz, response))
 
 
 def vibration_window(rate: int) -> Floats:
@@ -363,13 +324,3 @@ def vibration_window(rate: int) -> Floats:
     hop = rate * MOTION_HOP // ear.SAMPLE_RATE
     squared = np.hanning(2 * hop + 2)[1:-1] ** 2
     return np.asarray((squared / squared.sum()).reshape(2, hop).T)
-
-
-def delayed(delay_s: float, points: int, rate: int) -> Complexes:
-    """Response of a delay."""
-    return np.asarray(np.exp(-2j * np.pi * np.fft.rfftfreq(points, 1 / rate) * delay_s))
-
-
-def unit_delay(frequencies_hz: Floats, rate: float) -> Complexes:
-    """Response of a delay by one sample."""
-    return np.asarray(np.exp(-2j * np.pi * frequencies_hz / rate))
