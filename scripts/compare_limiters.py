@@ -90,8 +90,8 @@ COMPRESSOR = Compressed(pipeline.REFERENCE_AMPLIFIER)
 CANDIDATES = {  # among which the leave-one-song-out table chooses
     "ascent": Ascent(),
     "ascent, tilt 0.5": Ascent(tilt=0.5),
-    "ascent, tilt 1": Ascent(tilt=1),
-    "ascent, first step 0.02": Ascent(step=0.02),
+    "ascent, momentum 0.8": Ascent(momentum=0.8),
+    "ascent, first step 0.01": Ascent(step=0.01),
 }
 METHODS: Mapping[str, Method] = {
     "hard clip": Method(HardClip()),

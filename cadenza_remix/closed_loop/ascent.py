@@ -54,8 +54,8 @@ class Ascent:
     """
 
     steps: int = 10
-    step: float = 0.01
-    momentum: float = 0.8
+    step: float = 0.02
+    momentum: float = 0.7
     tilt: float = 0.75
     block_s: float = 10.0
     overlap_s: float = 0.5
@@ -65,7 +65,7 @@ class Ascent:
         if self.steps < 1:
             raise ConfigError(f"closed_loop.steps is {self.steps}; give 1 or more, or say ~closed_loop.")
         if not 0 < self.step < np.inf:
-            raise ConfigError(f"closed_loop.step is {self.step}; give a number above 0, such as 0.01.")
+            raise ConfigError(f"closed_loop.step is {self.step}; give a number above 0, such as 0.02.")
         if not 0 <= self.momentum < 1:
             raise ConfigError(f"closed_loop.momentum is {self.momentum}; give a number from 0 to below 1.")
         if not 0 <= self.tilt <= 2:
