@@ -13,7 +13,10 @@ FREE_LICENCES = ("none", "MIT", "BSD-3-Clause", "Apache-2.0", "CC BY 4.0")  # "n
 
 def enhance(run: Run) -> bool:
     """Enhance every pair of the scene list; true if none failed."""
-    import_early("cadenza_remix.jobs.enhancement", workers=run.settings.executor.workers)
+    early = ["cadenza_remix.jobs.enhancement"]
+    if run.settings.closed_loop:
+        early.append("cadenza_remix.closed_loop.ascent")  # PyTorch, once for all workers
+    import_early(*early, workers=run.settings.executor.workers)
     # Deferred, so that --help and --cfg answer at once.
     from cadenza_remix import pipeline
     from cadenza_remix.datasets.challenge import read_music, read_pairs, stems_in

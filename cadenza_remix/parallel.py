@@ -64,15 +64,15 @@ def run_all(
         yield from _in_processes(work, jobs, min(workers or available_cores(), len(jobs)), timeout_s)
 
 
-def import_early(module: str, *, workers: int | None) -> None:
-    """Let a process from which workers will be forked import `module`, while this one does its own imports.
+def import_early(*modules: str, workers: int | None) -> None:
+    """Let a process from which workers will be forked import `modules`, while this one does its own imports.
 
     Args:
-        module: what the workers will need.
+        modules: what the workers will need.
         workers: how many there will be; nothing is done for none.
     """
     if workers != 0 and HAS_FORKSERVER:
-        CONTEXT.set_forkserver_preload([module])
+        CONTEXT.set_forkserver_preload([*modules])
         with _signals_later():
             forkserver.ensure_running()
 

@@ -181,8 +181,17 @@ def test_the_baseline_fades_out_a_short_track(
     assert [manifest["enhance"]["truncate"] for manifest in manifests] == [False, True]
 
 
-def test_a_run_without_a_network_does_not_wait_for_pytorch(challenge: Path, tmp_path: Path) -> None:
-    arguments = ["x", "enhance", f"path.root={challenge}", "experiment=demo", "executor=serial"]
+def test_a_run_without_network_and_closed_loop_does_not_wait_for_pytorch(
+    challenge: Path, tmp_path: Path
+) -> None:
+    arguments = [
+        "x",
+        "enhance",
+        f"path.root={challenge}",
+        "experiment=demo",
+        "executor=serial",
+        "limiter=scale",
+    ]
     program = f"import sys; sys.argv = {arguments!r}; from cadenza_remix.__main__ import main; main()\n"
     program += "assert 'numpy' in sys.modules and 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True)
