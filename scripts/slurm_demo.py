@@ -10,7 +10,7 @@ touch no configuration of the machine's, and are stopped at the end. In turn:
    tells what is missing, the task is requeued, and merge puts the four together;
 3. Hydra's submitit launcher does it (`-m hydra/launcher=submitit_slurm`), if the extra `slurm` is there.
 
-Exits with 2 where Slurm is installed but cannot run even a job that does nothing.
+Exits with 2 where Slurm is installed but cannot run even a job that does nothing, or leaves jobs lying.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -159,8 +159,13 @@ def slurm(folder: Path) -> Iterator[None]:
         start(folder)
         yield
     except SlurmError as error:
-        sys.exit(f"{error}\n{account(folder)}")
+        waiting, running = (ask("squeue", "-h", "-t", state, "-o", "%i") for state in ("pending", "running"))
+        print(f"{error}\n{account(folder)}", file=sys.stderr)
+        sys.exit(UNABLE if waiting and not running else 1)  # our tasks' fault only if they were begun
     finally:
+        ask("scancel", "--user=root")  # jobs outlive the daemons
+        with suppress(SlurmError):
+            wait_until(lambda: not ask("squeue", "-h"), "no job is left")
         for daemon in reversed(DAEMONS):
             stop(folder / f"{daemon}.pid")
 
