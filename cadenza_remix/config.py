@@ -32,7 +32,13 @@ from cadenza_remix.arguments import (
 )
 from cadenza_remix.device import check_device_name
 from cadenza_remix.errors import DISK_ERRORS, CadenzaError, ConfigError, OtherSettingsError
-from cadenza_remix.interruption import interruptible, leave_full, leave_unheard, work_begins
+from cadenza_remix.interruption import (
+    interruptible,
+    leave_full,
+    leave_unheard,
+    nothing_begun,
+    work_begins,
+)
 from cadenza_remix.naming import default_name
 from cadenza_remix.settings import COMPONENTS, GROUPS, Settings, all_keys, renamed
 
@@ -259,7 +265,8 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
     for wrong in wrong_values(node, group):
         raise ConfigError(wrong)
     try:
-        component = hydra.utils.instantiate(node, _convert_="all")  # plain lists and dictionaries
+        with nothing_begun():
+            component = hydra.utils.instantiate(node, _convert_="all")  # plain lists and dictionaries
     except InstantiationException as error:
         if isinstance(error.__cause__, CadenzaError):  # said in the component's own words
             raise _where_it_stands(error.__cause__, group, error) from None

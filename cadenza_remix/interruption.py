@@ -60,6 +60,18 @@ def work_begins() -> None:
     _handle_by(signal.default_int_handler)
 
 
+@contextmanager
+def nothing_begun() -> Iterator[None]:
+    """Within, leave at once where somebody interrupts: what is imported may turn an exception into others."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    _handle_by(_leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _leave(_number: int, _frame: FrameType | None) -> None:
     """Leave at once: what reads the settings turns an exception into others."""
     os.write(sys.stderr.fileno(), f"{TOLD}\n".encode())

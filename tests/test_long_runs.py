@@ -68,6 +68,29 @@ def test_an_interruption_is_one_sentence(challenge: Path, tmp_path: Path, moment
     assert told == "Interrupted; the same command continues where this one stopped.\n"
 
 
+def test_an_interruption_is_one_sentence_where_an_import_swallows_it(challenge: Path, tmp_path: Path) -> None:
+    # As PyTorch does; Hydra then says that there is no such class.
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\npathlib.Path('begun').touch()\n"
+        "try:\n    time.sleep(60)\nexcept BaseException:\n    raise ImportError('swallowed') from None\n"
+    )
+    (tmp_path / "limiter").mkdir()
+    (tmp_path / "limiter/mine.yaml").write_text("_target_: slow.Mine\n")
+    arguments = ["--config-dir", str(tmp_path), f"path.root={challenge}", "separator=none", "limiter=mine"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cadenza_remix", "enhance", *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until((tmp_path / "begun").exists)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate()[1]
+    assert process.returncode == 130
+    assert told == "Interrupted; the same command continues where this one stopped.\n"
+
+
 def test_a_second_run_into_the_same_folder_is_refused_by_name(
     challenge: Path,
     commands: Commands,
