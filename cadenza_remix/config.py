@@ -246,6 +246,7 @@ def _refuse_unread_keys(config: Any) -> None:
             raise ConfigError(f"There is no key {key}; remove it.")
 
 
+@nothing_begun()
 def build(node: Any, group: str, contract: type | None = None) -> Any:
     """Make the component that a YAML node names.
 
@@ -265,8 +266,7 @@ def build(node: Any, group: str, contract: type | None = None) -> Any:
     for wrong in wrong_values(node, group):
         raise ConfigError(wrong)
     try:
-        with nothing_begun():
-            component = hydra.utils.instantiate(node, _convert_="all")  # plain lists and dictionaries
+        component = hydra.utils.instantiate(node, _convert_="all")  # plain lists and dictionaries
     except InstantiationException as error:
         if isinstance(error.__cause__, CadenzaError):  # said in the component's own words
             raise _where_it_stands(error.__cause__, group, error) from None
