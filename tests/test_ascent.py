@@ -19,6 +19,7 @@ from cadenza_remix.metrics.haaqi import haaqi
 from cadenza_remix.metrics.similarity import Similarity
 from cadenza_remix.pipeline import enhance_scene
 from tests.references.signals import music
+from tests.test_limit import tone_under_bursts, tone_varies_db
 
 RATE = 32000
 LEVELS_DB_SPL = (85.0, 85.0)
@@ -62,6 +63,14 @@ def test_full_scale_is_kept_and_nothing_else_is_touched() -> None:
     assert np.abs(result).max() <= 1
     np.testing.assert_array_equal(result[1], signal[1])
     assert np.any(result[0] != Multiband()(signal, LISTENER, sample_rate=RATE)[0])
+
+
+def test_it_does_not_pump() -> None:
+    ear = Audiogram((250.0, 8000.0), (10.0, 20.0))
+    signal = tone_under_bursts(1.2).astype(np.float32)
+    result = climbed(signal, Ascent(), Listener("x", ear, ear))
+    assert np.any(result != Multiband()(signal, Listener("x", ear, ear), sample_rate=RATE))
+    assert tone_varies_db(result[0]) < 1
 
 
 def test_each_ear_is_climbed_on_its_own() -> None:

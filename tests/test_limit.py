@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy.signal import butter, hilbert, resample_poly, sosfiltfilt
 
@@ -290,20 +291,24 @@ def test_what_the_ear_cannot_hear_makes_room() -> None:
 @pytest.mark.parametrize("burst", [1.2, 1.7, 3.0])
 @pytest.mark.parametrize("losses_db_hl", [(10.0, 20.0), (20.0, 70.0)], ids=["mild", "sloping"])
 def test_no_pumping(burst: float, losses_db_hl: tuple[float, float]) -> None:
-    # A steady -20 dBFS tone under 2 Hz bass bursts over full scale.
+    signal, ear = tone_under_bursts(burst), Audiogram((250.0, 8000.0), losses_db_hl)
+    listener = Listener("x", ear, ear)
+    assert tone_varies_db(limited(Multiband(), signal, listener)[0]) < 1
+    assert tone_varies_db(limited(LookAhead(), signal, listener)[0]) > 1
+
+
+def tone_under_bursts(burst: float) -> npt.NDArray[np.floating]:
+    """A steady -20 dBFS tone under 2 Hz bass bursts over full scale."""
     time = np.arange(6 * RATE) / RATE
     edges = np.hanning(640) / np.hanning(640).sum()
     bass = burst * np.sin(2 * np.pi * 80 * time)
     bass *= np.convolve(((2 * time) % 1 < 0.5).astype(float), edges, "same")
-    signal = np.stack([0.1 * np.sin(2 * np.pi * 1500 * time) + bass] * 2)
-    ear = Audiogram((250.0, 8000.0), losses_db_hl)
+    return np.stack([0.1 * np.sin(2 * np.pi * 1500 * time) + bass] * 2)
 
-    def variation_db(limiter: Limiter) -> float:
-        result = limited(limiter, signal, Listener("x", ear, ear))[0]
-        tone = sosfiltfilt(butter(2, (1350, 1650), "bandpass", fs=RATE, output="sos"), result)
-        level_db = 20 * np.log10(np.abs(hilbert(tone))[RATE:-RATE])
-        ten_ms = np.full(RATE // 100, 100 / RATE)
-        return float(np.ptp(np.convolve(level_db, ten_ms, "valid")))
 
-    assert variation_db(Multiband()) < 1
-    assert variation_db(LookAhead()) > 1
+def tone_varies_db(signal: npt.NDArray[np.floating]) -> float:
+    """By how much the tone's level varies, in means over 10 ms."""
+    tone = sosfiltfilt(butter(2, (1350, 1650), "bandpass", fs=RATE, output="sos"), signal)
+    level_db = 20 * np.log10(np.abs(hilbert(tone))[RATE:-RATE])
+    ten_ms = np.full(RATE // 100, 100 / RATE)
+    return float(np.ptp(np.convolve(level_db, ten_ms, "valid")))
