@@ -97,8 +97,8 @@ CLIP = {"limiter": "hard_clip", "limiter._target_": "HardClip", "truncate": Fals
         (MULTIBAND, MULTIBAND | {"limiter.release_s": 2}, "(limiter.release_s was 1.5, now 2)"),
         (
             {"closed_loop": None},
-            {"closed_loop": "haaqi", "closed_loop.n": 5},
-            "closed_loop was null, now haaqi)",
+            {"closed_loop": "ascent", "closed_loop.steps": 5},
+            "closed_loop was null, now ascent)",
         ),
     ],
 )
